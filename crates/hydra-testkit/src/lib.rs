@@ -1,0 +1,10 @@
+//! What tests of several crates share: where files lie, and how near is near enough.
+//!
+//! A dev-dependency only, never published. Files that are committed come from [`fixture`]; files that
+//! `cargo xtask setup` fetches come from [`fetched`], which fails with the command to run.
+
+mod files;
+mod tolerance;
+
+pub use files::{fetched, fixture, workspace_root};
+pub use tolerance::{Difference, Tolerance};
