@@ -8,10 +8,7 @@ use std::path::{Path, PathBuf};
 /// Never in a checkout of this workspace.
 #[must_use]
 pub fn workspace_root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("this crate lies in crates/hydra-testkit")
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this crate lies in crates/hydra-testkit")
 }
 
 /// A committed file or folder under `fixtures/`.

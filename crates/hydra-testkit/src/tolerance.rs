@@ -26,19 +26,13 @@ impl Tolerance {
     /// At most `absolute` apart.
     #[must_use]
     pub const fn absolute(absolute: f64) -> Self {
-        Self {
-            absolute,
-            relative: 0.0,
-        }
+        Self { absolute, relative: 0.0 }
     }
 
     /// At most `relative` times the expected number apart.
     #[must_use]
     pub const fn relative(relative: f64) -> Self {
-        Self {
-            absolute: 0.0,
-            relative,
-        }
+        Self { absolute: 0.0, relative }
     }
 
     /// Compares number by number.
@@ -58,11 +52,7 @@ impl Tolerance {
             .iter()
             .zip(expected)
             .enumerate()
-            .map(|(index, (&got, &expected))| Difference {
-                index,
-                got: got.into(),
-                expected: expected.into(),
-            })
+            .map(|(index, (&got, &expected))| Difference { index, got: got.into(), expected: expected.into() })
             .max_by(|a, b| excess(a.got, a.expected).total_cmp(&excess(b.got, b.expected)));
         match worst {
             Some(worst) if excess(worst.got, worst.expected) > 0.0 => Err(worst),
@@ -85,11 +75,7 @@ impl Tolerance {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { index, got, expected } = self;
-        write!(
-            f,
-            "at {index}: got {got}, expected {expected}, apart by {:.3e}",
-            (got - expected).abs()
-        )
+        write!(f, "at {index}: got {got}, expected {expected}, apart by {:.3e}", (got - expected).abs())
     }
 }
 
@@ -99,15 +85,9 @@ mod tests {
 
     #[test]
     fn the_worst_place_is_named() {
-        let worst = Tolerance::absolute(0.1)
-            .compare(&[1.0, 2.5, 3.2], &[1.0, 2.0, 3.0])
-            .unwrap_err();
+        let worst = Tolerance::absolute(0.1).compare(&[1.0, 2.5, 3.2], &[1.0, 2.0, 3.0]).unwrap_err();
         assert_eq!(worst.index, 1);
-        assert!(
-            Tolerance::relative(0.25)
-                .compare(&[1.0, 2.5, 3.2], &[1.0, 2.0, 3.0])
-                .is_ok()
-        );
+        assert!(Tolerance::relative(0.25).compare(&[1.0, 2.5, 3.2], &[1.0, 2.0, 3.0]).is_ok());
     }
 
     #[test]

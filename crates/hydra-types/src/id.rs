@@ -49,9 +49,7 @@ impl FromStr for UserId {
         if digits.len() != 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(ParseUserIdError);
         }
-        u128::from_str_radix(&digits, 16)
-            .map(Self)
-            .map_err(|_| ParseUserIdError)
+        u128::from_str_radix(&digits, 16).map(Self).map_err(|_| ParseUserIdError)
     }
 }
 

@@ -19,12 +19,7 @@ impl Record {
     /// A record of `input` answered by `output` at `time`. The texts are kept as they are, blanks included.
     #[must_use]
     pub fn new(id: RecordId, time: Time, input: impl Into<String>, output: impl Into<String>) -> Self {
-        Self {
-            id,
-            time,
-            input: input.into(),
-            output: output.into(),
-        }
+        Self { id, time, input: input.into(), output: output.into() }
     }
 
     /// Which record of its history it is.

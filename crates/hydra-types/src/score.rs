@@ -15,11 +15,7 @@ impl Score {
     /// # Errors
     /// [`NonFinite`] if `value` is NaN or infinite.
     pub fn new(value: f32) -> Result<Self, NonFinite> {
-        if value.is_finite() {
-            Ok(Self(value + 0.0))
-        } else {
-            Err(NonFinite { value })
-        }
+        if value.is_finite() { Ok(Self(value + 0.0)) } else { Err(NonFinite { value }) }
     }
 
     /// The value.
@@ -53,11 +49,7 @@ impl Distance {
     /// # Errors
     /// [`InvalidDistance`] if `value` is NaN, infinite or below zero.
     pub fn new(value: f32) -> Result<Self, InvalidDistance> {
-        if value.is_finite() && value >= 0.0 {
-            Ok(Self(value + 0.0))
-        } else {
-            Err(InvalidDistance { value })
-        }
+        if value.is_finite() && value >= 0.0 { Ok(Self(value + 0.0)) } else { Err(InvalidDistance { value }) }
     }
 
     /// The value.

@@ -60,24 +60,13 @@ struct RecordFields {
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (input, output) = (self.input().to_owned(), self.output().to_owned());
-        RecordFields {
-            id: self.id(),
-            time: self.time(),
-            input,
-            output,
-        }
-        .serialize(serializer)
+        RecordFields { id: self.id(), time: self.time(), input, output }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let RecordFields {
-            id,
-            time,
-            input,
-            output,
-        } = RecordFields::deserialize(deserializer)?;
+        let RecordFields { id, time, input, output } = RecordFields::deserialize(deserializer)?;
         Ok(Self::new(id, time, input, output))
     }
 }
@@ -90,13 +79,7 @@ mod tests {
     fn everything_survives_json() {
         let user = UserId::new(u128::MAX - 1);
         let record = Record::new(RecordId::new(u64::MAX), Time::from_unix_millis(-5), " a ", "b\n");
-        let all = (
-            user,
-            Fingerprint::new([0xab; 32]),
-            record,
-            Score::new(-1.5).unwrap(),
-            Generation::FIRST,
-        );
+        let all = (user, Fingerprint::new([0xab; 32]), record, Score::new(-1.5).unwrap(), Generation::FIRST);
         let json = serde_json::to_string(&all).unwrap();
         let back: (UserId, Fingerprint, Record, Score, Generation) = serde_json::from_str(&json).unwrap();
         assert_eq!(back, all);
