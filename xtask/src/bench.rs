@@ -1,0 +1,50 @@
+//! `cargo xtask bench`: each benchmark is a bench target of the crate that owns what it measures.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{cargo, export, setup};
+
+/// Measure against the alternative, in one run.
+///
+/// Prints a table, or one JSON object with `--json`. Further options are the benchmark's own:
+/// `cargo xtask bench encode -- --help`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to measure.
+    name: Name,
+    /// Handed to the benchmark as they are: `--json`, `--help`, and its own.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    args: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// The sentence encoder: length-bucketed against naive batches, int8 against fp32.
+    Encode,
+    /// Heads: scoring, fitting, packing and the resident set.
+    Heads,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let (package, target) = match args.name {
+        Name::Encode => ("hydra-onnx", "encode"),
+        Name::Heads => ("hydra-heads", "heads"),
+    };
+    let mut own = Vec::new();
+    if matches!(args.name, Name::Encode) {
+        setup::run_default()?;
+        for (option, precision) in [("--bundle", "fp32"), ("--int8", "int8"), ("--int8-per-row", "int8-per-row")] {
+            if !args.args.iter().any(|arg| arg == option) {
+                own.extend([option.into(), export::encoder_bundle(precision)?.into_os_string()]);
+            }
+        }
+    }
+    let built =
+        cargo::built_executable(&mut cargo::cargo(["bench", "--no-run", "-p", package, "--bench", target]), target)?;
+    // Run from here and not through `cargo bench`, so that relative paths mean what the user meant.
+    cargo::run(Command::new(built).args(&own).args(&args.args))
+}

@@ -1,0 +1,61 @@
+//! Running cargo and other programs from the root of the workspace.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The root of the checkout.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root of the workspace")
+}
+
+/// `cargo ARGS`, in the root of the workspace.
+pub(crate) fn cargo<const N: usize>(args: [&str; N]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    // A rustflags setting that cargo hands down to `cargo run` would be taken for the user's own and rebuild everything.
+    command.env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command
+}
+
+/// Runs `command` to its end; fails, with what it was, if it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("could not start {}", shown(command)))?;
+    if !status.success() {
+        bail!("failed ({status}): {}", shown(command));
+    }
+    Ok(())
+}
+
+/// Whether `command` runs and says that all is well; what it prints is dropped.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// What `command` prints on its standard output.
+pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("could not start {}", shown(command)))?;
+    if !output.status.success() {
+        bail!("failed ({}): {}", output.status, shown(command));
+    }
+    Ok(output.stdout)
+}
+
+/// Builds with `cargo ARGS --message-format=json` and returns the executable of the target `name`.
+pub(crate) fn built_executable(command: &mut Command, name: &str) -> Result<PathBuf> {
+    let printed = output(command.arg("--message-format=json-render-diagnostics"))?;
+    String::from_utf8(printed)?
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo built no executable {name}"))
+}
+
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_stem().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,53 @@
+//! `cargo xtask`: the automation of this workspace, one module a command.
+//!
+//! It builds in seconds. What needs a model or a trainer is a release binary or a bench of the crate that owns it,
+//! and xtask runs it.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod cargo;
+mod ci;
+mod export;
+mod fixtures;
+mod fuzz;
+mod setup;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+
+/// The automation of the Hydra workspace.
+///
+/// A newcomer needs two commands: `cargo xtask test` fetches what is missing and runs every test;
+/// `cargo xtask export-onnx` writes a sentence encoder as an ONNX bundle.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Setup(setup::Args),
+    Test(test::Args),
+    Ci(ci::Args),
+    ExportOnnx(export::Args),
+    Bench(bench::Args),
+    Fuzz(fuzz::Args),
+    Fixtures(fixtures::Args),
+    Tidy(tidy::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Setup(args) => setup::run(args),
+        Command::Test(args) => test::run(&args),
+        Command::Ci(args) => ci::run(&args),
+        Command::ExportOnnx(args) => export::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
+        Command::Fixtures(args) => fixtures::run(&args),
+        Command::Tidy(args) => tidy::run(&args),
+    }
+}
