@@ -29,6 +29,7 @@ pub mod axis;
 mod fingerprint;
 mod id;
 mod record;
+mod scope;
 mod score;
 #[cfg(feature = "serde")]
 mod serde_impls;
@@ -38,5 +39,6 @@ pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use id::{Generation, ParseUserIdError, RecordId, UserId};
 pub use ndarray;
 pub use record::Record;
+pub use scope::Scope;
 pub use score::{Distance, InvalidDistance, NonFinite, Score, Scored};
 pub use time::Time;
