@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !asks_for_help {
         setup::run_default()?;
     }
-    export(&args.args)
+    cargo::run(exporter()?.args(&args.args))
 }
 
 /// The bundle of the fetched encoder in this precision, exported if it is not there.
@@ -34,15 +35,17 @@ pub(crate) fn encoder_bundle(precision: &str) -> Result<PathBuf> {
     let bundle = root().join(format!("target/hydra/all-minilm-l6-v2{suffix}"));
     if !bundle.join("manifest.json").exists() {
         setup::run_default()?;
-        export(&["--precision".into(), precision.into(), "--out".into(), bundle.clone().into()])?;
+        let mut export = exporter()?;
+        // The standard output belongs to the command that needs the bundle: `bench --json` prints one object there.
+        export.args(["--precision", precision, "--out"]).arg(&bundle).stdout(std::io::stderr());
+        cargo::run(&mut export)?;
     }
     Ok(bundle)
 }
 
-fn export(args: &[OsString]) -> Result<()> {
-    let built = cargo::built_executable(
-        &mut cargo::cargo(["build", "--release", "-p", "hydra-export", "--features", "cli", "--bin", "hydra-export"]),
-        "hydra-export",
-    )?;
-    cargo::run(std::process::Command::new(built).args(args))
+/// The release binary of `hydra-export`, built.
+fn exporter() -> Result<Command> {
+    let name = "hydra-export";
+    let mut build = cargo::cargo(["build", "--release", "-p", name, "--features", "cli", "--bin", name]);
+    Ok(Command::new(cargo::built_executable(&mut build, name)?))
 }
