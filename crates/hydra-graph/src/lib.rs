@@ -1,0 +1,21 @@
+//! Writes ONNX graphs: builder, external data, quantisation, checks.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod builder;
+mod check;
+mod dim;
+mod element;
+mod error;
+mod model;
+mod op;
+mod opset;
+mod proto;
+mod tensor;
+
+pub use builder::{GemmOptions, GraphBuilder, Quantized, Reduced, Value};
+pub use dim::Dim;
+pub use element::{DataType, Element};
+pub use error::GraphError;
+pub use model::{Attribute, Initializer, Model, Node, ValueInfo};
+pub use op::OpError;
+pub use tensor::{LengthMismatch, Tensor, TensorType};

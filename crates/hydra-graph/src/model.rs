@@ -1,0 +1,116 @@
+//! A finished model: nodes in the order in which they run, the constants that they use, inputs and outputs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::tensor::{Tensor, TensorType};
+
+/// An ONNX model.
+///
+/// Made by [`GraphBuilder::finish`](crate::GraphBuilder::finish) or read from a file, and plain data: nothing about it
+/// is known to hold until [`Model::check`] has said so, which every way of writing it calls first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model<'a> {
+    /// Version of the file format.
+    pub ir_version: i64,
+    /// Version of the operators.
+    pub opset: u32,
+    /// Program that wrote the model, and its version.
+    pub producer: (String, String),
+    /// Free key-value pairs, written in the order of their keys.
+    pub metadata: BTreeMap<String, String>,
+    /// Name of the graph.
+    pub name: String,
+    /// What the caller passes in, in order.
+    pub inputs: Vec<ValueInfo>,
+    /// What the caller gets back, in order.
+    pub outputs: Vec<ValueInfo>,
+    /// Constants by name, in the order in which they are written.
+    pub initializers: Vec<Initializer<'a>>,
+    /// Operators in the order in which they run.
+    pub nodes: Vec<Node>,
+}
+
+/// A named value with its type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValueInfo {
+    /// Name of the value.
+    pub name: String,
+    /// Element type and shape.
+    pub tensor_type: TensorType,
+}
+
+/// A named constant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Initializer<'a> {
+    /// Name of the value.
+    pub name: String,
+    /// The constant.
+    pub tensor: Tensor<'a>,
+}
+
+/// One operator with the names of the values that it reads and makes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Name of the node, such as `encoder.layer.0.attention.query/MatMul`.
+    pub name: String,
+    /// Operator of the default ONNX domain, such as `MatMul`.
+    pub op: String,
+    /// Values that it reads; an empty name is an optional input that is left out.
+    pub inputs: Vec<String>,
+    /// Values that it makes.
+    pub outputs: Vec<String>,
+    /// Attributes by name.
+    pub attributes: BTreeMap<String, Attribute>,
+}
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// One integer.
+    Int(i64),
+    /// One float.
+    Float(f32),
+    /// A word.
+    String(String),
+    /// Integers, such as axes.
+    Ints(Vec<i64>),
+    /// A constant.
+    Tensor(Tensor<'static>),
+}
+
+impl<'a> Model<'a> {
+    /// The constant of this name.
+    #[must_use]
+    pub fn initializer(&self, name: &str) -> Option<&Tensor<'a>> {
+        self.initializers.iter().find(|initializer| initializer.name == name).map(|found| &found.tensor)
+    }
+
+    /// Bytes of all constants.
+    #[must_use]
+    pub fn initializer_bytes(&self) -> u64 {
+        self.initializers.iter().map(|initializer| initializer.tensor.bytes().len() as u64).sum()
+    }
+
+    /// How many nodes read each value, graph outputs included.
+    pub(crate) fn uses(&self) -> HashMap<&str, usize> {
+        let read =
+            self.nodes.iter().flat_map(|node| &node.inputs).chain(self.outputs.iter().map(|output| &output.name));
+        let mut uses = HashMap::new();
+        for name in read {
+            *uses.entry(name.as_str()).or_default() += 1;
+        }
+        uses
+    }
+}
+
+impl Node {
+    pub(crate) fn new(name: String, op: &str, inputs: Vec<String>, outputs: Vec<String>) -> Self {
+        Self { name, op: op.to_owned(), inputs, outputs, attributes: BTreeMap::new() }
+    }
+
+    pub(crate) fn with(mut self, attribute: &str, value: Attribute) -> Self {
+        self.attributes.insert(attribute.to_owned(), value);
+        self
+    }
+}
