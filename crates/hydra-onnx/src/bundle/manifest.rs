@@ -1,0 +1,531 @@
+//! `manifest.json`: what is known about a model.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hydra_types::{Fingerprint, axis};
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::{self, sha256};
+use super::{BundleError, MANIFEST_FILE, MODEL_FILE, TOKENIZER_FILE};
+use crate::check::{Model, is_file_name};
+use crate::spec::{Dim, Element, TensorSpec};
+
+/// What a bundle says about its model: hashes, inputs and outputs, how features are made, what was measured.
+///
+/// One that exists is consistent: it was computed from a model, or read and validated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    description: Description,
+    fingerprint: Fingerprint,
+    opset: i64,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    files: BTreeMap<String, FileEntry>,
+}
+
+/// What whoever makes a bundle knows and the graph does not say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// What the graph computes.
+    pub kind: Kind,
+    /// The numbers that it computes with.
+    pub precision: Precision,
+    /// How the vectors of tokens become features; [`Pooling::None`] for a cross-encoder.
+    pub pooling: Pooling,
+    /// Whether features are divided by their length (L2 norm); not for a cross-encoder.
+    pub normalize: bool,
+    /// Most tokens of a row, those that the tokenizer adds included.
+    pub max_tokens: usize,
+    /// What was measured against the reference.
+    pub parity: Option<Parity>,
+}
+
+/// What a graph computes. Fixes the names and shapes of its inputs and outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Texts or pairs to vectors of tokens: `last_hidden_state`: `[batch, seq, hidden]`.
+    Encoder,
+    /// Pairs to classes: `logits`: `[batch, classes]`.
+    CrossEncoder,
+}
+
+impl Kind {
+    /// As the manifest writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::CrossEncoder => "cross-encoder",
+        }
+    }
+
+    /// The output that a graph of this kind must have.
+    #[must_use]
+    pub const fn output(self) -> &'static str {
+        match self {
+            Self::Encoder => "last_hidden_state",
+            Self::CrossEncoder => "logits",
+        }
+    }
+}
+
+/// The numbers that a graph computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32-bit floats.
+    #[serde(rename = "fp32")]
+    Fp32,
+    /// 16-bit floats inside, 32-bit at the edges.
+    #[serde(rename = "fp16")]
+    Fp16,
+    /// 8-bit weights; activations share one scale per tensor, so that the rows of a batch touch each other.
+    #[serde(rename = "int8-per-tensor")]
+    Int8PerTensor,
+    /// 8-bit weights; every row of activations has its own scale.
+    #[serde(rename = "int8-per-row")]
+    Int8PerRow,
+}
+
+impl Precision {
+    /// Whether a row's features depend, beyond rounding, on the rows that share its batch.
+    #[must_use]
+    pub const fn rows_interact(self) -> bool {
+        matches!(self, Self::Int8PerTensor)
+    }
+}
+
+/// How the vectors of a text's tokens become features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Pooling {
+    /// Their mean, padding left out.
+    Mean,
+    /// The first one.
+    Cls,
+    /// They stay as they are: one matrix a text.
+    None,
+}
+
+impl Pooling {
+    /// As the manifest writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Cls => "cls",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What was measured when the bundle was made: data, so that a reader can judge it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parity {
+    /// What the graph was compared with.
+    pub reference: String,
+    /// On what.
+    pub cases: String,
+    /// The figures.
+    pub measures: Vec<Measure>,
+}
+
+/// One figure and what was asked of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// What was measured, such as `max_abs_difference`.
+    pub name: String,
+    /// What came out.
+    pub value: f64,
+    /// What was asked.
+    pub bound: Bound,
+}
+
+/// What is asked of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// This or less.
+    AtMost(f64),
+    /// This or more.
+    AtLeast(f64),
+}
+
+impl Bound {
+    /// Whether a figure is within it; NaN never is.
+    #[must_use]
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(limit) => value <= limit,
+            Self::AtLeast(limit) => value >= limit,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(limit) => write!(f, "at most {limit}"),
+            Self::AtLeast(limit) => write!(f, "at least {limit}"),
+        }
+    }
+}
+
+/// Length and hash of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: Fingerprint,
+}
+
+impl FileEntry {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: sha256(bytes) }
+    }
+}
+
+impl Manifest {
+    /// Computes the manifest of a model.
+    pub(super) fn new(description: Description, model: &Model, tokenizer: &[u8]) -> Result<Self, BundleError> {
+        let files = [(MODEL_FILE, model.graph()), (TOKENIZER_FILE, tokenizer)]
+            .into_iter()
+            .chain(model.data().iter().map(|(name, bytes)| (name.as_str(), &bytes[..])))
+            .map(|(name, bytes)| (name.to_owned(), FileEntry::of(bytes)))
+            .collect();
+        let facts = model.facts();
+        let manifest = Self {
+            fingerprint: fingerprint::of(&description, &files),
+            description,
+            opset: facts.opset,
+            inputs: facts.inputs.clone(),
+            outputs: facts.outputs.clone(),
+            files,
+        };
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// Reads `manifest.json`.
+    ///
+    /// # Errors
+    /// [`BundleError::Format`] for a bundle of another version, whatever else it holds; else what does not hold.
+    pub fn from_json(json: &[u8]) -> Result<Self, BundleError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u64,
+        }
+        if json.len() as u64 > MAX_MANIFEST_BYTES {
+            return Err(BundleError::ManifestTooLong { limit: MAX_MANIFEST_BYTES });
+        }
+        let unreadable = |source| BundleError::Manifest { source };
+        let Version { format } = serde_json::from_slice(json).map_err(unreadable)?;
+        if format != FORMAT {
+            return Err(BundleError::Format { found: format, supported: FORMAT });
+        }
+        let wire: Wire = serde_json::from_slice(json).map_err(unreadable)?;
+        if wire.checksum != wire.body.checksum() {
+            return Err(BundleError::Checksum);
+        }
+        let manifest = Self::from(wire.body);
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// The bytes of `manifest.json`.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let body = Body::from(self.clone());
+        let wire = Wire { format: FORMAT, checksum: body.checksum(), body };
+        let mut json = serde_json::to_vec_pretty(&wire).expect("a manifest is plain data with text keys");
+        json.push(b'\n');
+        json
+    }
+
+    pub(super) fn with_parity(mut self, parity: Parity) -> Result<Self, BundleError> {
+        self.description.parity = Some(parity);
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// Compares what the manifest says about the graph with the graph.
+    pub(super) fn describes(&self, model: &Model) -> Result<(), BundleError> {
+        let facts = model.facts();
+        let differ = |what, expected: String, found: String| Err(BundleError::Interface { what, expected, found });
+        if self.opset != facts.opset {
+            return differ("operators", format!("opset {}", self.opset), format!("opset {}", facts.opset));
+        }
+        if self.inputs != facts.inputs {
+            return differ("inputs", list(&self.inputs), list(&facts.inputs));
+        }
+        if self.outputs != facts.outputs {
+            return differ("outputs", list(&self.outputs), list(&facts.outputs));
+        }
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), BundleError> {
+        for name in [MODEL_FILE, TOKENIZER_FILE] {
+            if !self.files.contains_key(name) {
+                return Err(BundleError::MissingFile { name: name.to_owned() });
+            }
+        }
+        if let Some(name) = self.files.keys().find(|name| !is_file_name(name) || name.as_str() == MANIFEST_FILE) {
+            return Err(BundleError::FileName { name: name.chars().take(64).collect() });
+        }
+        let computed = fingerprint::of(&self.description, &self.files);
+        if computed != self.fingerprint {
+            return Err(BundleError::Fingerprint { stated: self.fingerprint, computed });
+        }
+        self.description.validate()?;
+        self.validate_interface()
+    }
+
+    fn validate_interface(&self) -> Result<(), BundleError> {
+        let rows = [Dim::from(axis::BATCH), Dim::from(axis::SEQ)];
+        let known = |input: &TensorSpec| {
+            INPUTS.contains(&input.name.as_str()) && input.element == Element::I64 && input.shape == rows
+        };
+        let has = |name: &str| self.inputs.iter().any(|input| input.name == name);
+        if !self.inputs.iter().all(known) || !has(INPUT_IDS) || !has(ATTENTION_MASK) {
+            return Err(BundleError::Interface {
+                what: "inputs",
+                expected: format!(
+                    "{INPUT_IDS} and {ATTENTION_MASK}, perhaps {TOKEN_TYPE_IDS} and {POSITION_IDS}, all i64 [{}, {}]",
+                    axis::BATCH,
+                    axis::SEQ
+                ),
+                found: list(&self.inputs),
+            });
+        }
+        if self.width().is_none() {
+            let axes = match self.description.kind {
+                Kind::Encoder => "[batch, seq, a number]",
+                Kind::CrossEncoder => "[batch, a number]",
+            };
+            return Err(BundleError::Interface {
+                what: "outputs",
+                expected: format!("{}: f32 {axes}", self.description.kind.output()),
+                found: list(&self.outputs),
+            });
+        }
+        Ok(())
+    }
+
+    /// Length of the last axis of the output, if the output is as its kind says.
+    fn width(&self) -> Option<usize> {
+        let leading: &[&str] = match self.description.kind {
+            Kind::Encoder => &[axis::BATCH, axis::SEQ],
+            Kind::CrossEncoder => &[axis::BATCH],
+        };
+        let output = self.outputs.iter().find(|output| output.name == self.description.kind.output())?;
+        let (last, first) = output.shape.split_last()?;
+        let named = first.len() == leading.len() && first.iter().zip(leading).all(|(dim, &axis)| *dim == axis.into());
+        match last {
+            Dim::Fixed(width) if named && output.element == Element::F32 && *width > 0 => usize::try_from(*width).ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Reading what it says.
+impl Manifest {
+    /// Which body this is: see the crate's documentation of formats.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// What the graph computes.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.description.kind
+    }
+
+    /// The numbers that it computes with.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.description.precision
+    }
+
+    /// How features are made of the vectors of tokens.
+    #[must_use]
+    pub fn pooling(&self) -> Pooling {
+        self.description.pooling
+    }
+
+    /// Whether features are divided by their length.
+    #[must_use]
+    pub fn normalize(&self) -> bool {
+        self.description.normalize
+    }
+
+    /// Most tokens of a row, those that the tokenizer adds included.
+    #[must_use]
+    pub fn max_tokens(&self) -> usize {
+        self.description.max_tokens
+    }
+
+    /// What was measured against the reference, if it was.
+    #[must_use]
+    pub fn parity(&self) -> Option<&Parity> {
+        self.description.parity.as_ref()
+    }
+
+    /// Version of the default operator set.
+    #[must_use]
+    pub fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// What the graph takes.
+    #[must_use]
+    pub fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+
+    /// What the graph gives.
+    #[must_use]
+    pub fn outputs(&self) -> &[TensorSpec] {
+        &self.outputs
+    }
+
+    /// Numbers of one features vector, or classes of a cross-encoder.
+    ///
+    /// # Panics
+    /// Never: a manifest without it does not exist.
+    #[must_use]
+    pub fn output_width(&self) -> usize {
+        self.width().expect("validated when it was made")
+    }
+
+    /// Length and hash of every file, by name.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<String, FileEntry> {
+        &self.files
+    }
+
+    /// SHA-256 of the tokenizer.
+    ///
+    /// # Panics
+    /// Never: a manifest without a tokenizer does not exist.
+    #[must_use]
+    pub fn tokenizer_sha256(&self) -> Fingerprint {
+        self.files[TOKENIZER_FILE].sha256
+    }
+}
+
+impl Description {
+    fn validate(&self) -> Result<(), BundleError> {
+        let wrong = |what| Err(BundleError::Description { what });
+        if !(MIN_TOKENS..=MAX_TOKENS).contains(&self.max_tokens) {
+            return wrong(
+                "the greatest number of tokens is not between 8 and 1,000,000; take it from the model's config",
+            );
+        }
+        if self.kind == Kind::CrossEncoder && (self.pooling != Pooling::None || self.normalize) {
+            return wrong("a cross-encoder gives logits: describe it with pooling `none` and without normalising");
+        }
+        for measure in self.parity.iter().flat_map(|parity| &parity.measures) {
+            if !measure.value.is_finite() || !measure.bound.holds(measure.value) {
+                return Err(BundleError::ParityFailed {
+                    name: measure.name.clone(),
+                    value: measure.value,
+                    bound: measure.bound.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `manifest.json`, field by field.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    format: u64,
+    /// Over `body`: every damaged byte shows, also one in a figure that nothing else depends on.
+    checksum: Fingerprint,
+    body: Body,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    kind: Kind,
+    fingerprint: Fingerprint,
+    precision: Precision,
+    pooling: Pooling,
+    normalize: bool,
+    max_tokens: usize,
+    opset: i64,
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+    files: BTreeMap<String, FileEntry>,
+    parity: Option<Parity>,
+}
+
+impl Body {
+    fn checksum(&self) -> Fingerprint {
+        sha256(&serde_json::to_vec(self).expect("a manifest is plain data with text keys"))
+    }
+}
+
+impl From<Manifest> for Body {
+    fn from(manifest: Manifest) -> Self {
+        let Manifest { description, fingerprint, opset, inputs, outputs, files } = manifest;
+        let Description { kind, precision, pooling, normalize, max_tokens, parity } = description;
+        Self { kind, fingerprint, precision, pooling, normalize, max_tokens, opset, inputs, outputs, files, parity }
+    }
+}
+
+impl From<Body> for Manifest {
+    fn from(body: Body) -> Self {
+        let Body {
+            kind,
+            fingerprint,
+            precision,
+            pooling,
+            normalize,
+            max_tokens,
+            opset,
+            inputs,
+            outputs,
+            files,
+            parity,
+        } = body;
+        let description = Description { kind, precision, pooling, normalize, max_tokens, parity };
+        Self { description, fingerprint, opset, inputs, outputs, files }
+    }
+}
+
+fn list(specs: &[TensorSpec]) -> String {
+    let specs: Vec<_> = specs.iter().map(ToString::to_string).collect();
+    specs.join("; ")
+}
+
+/// Version of the folder's layout and of the manifest.
+const FORMAT: u64 = 1;
+/// A manifest has a few kilobytes.
+pub(super) const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+/// Room for what tokenizers add around a pair, and for some of the pair.
+const MIN_TOKENS: usize = 8;
+const MAX_TOKENS: usize = 1_000_000;
+
+/// Ids of tokens.
+pub(crate) const INPUT_IDS: &str = "input_ids";
+/// 1 for a token, 0 for padding.
+pub(crate) const ATTENTION_MASK: &str = "attention_mask";
+/// 0 for the first text, 1 for the second.
+pub(crate) const TOKEN_TYPE_IDS: &str = "token_type_ids";
+/// 0, 1, 2, ...
+pub(crate) const POSITION_IDS: &str = "position_ids";
+const INPUTS: [&str; 4] = [INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS, POSITION_IDS];
