@@ -61,13 +61,12 @@ impl Model<'_> {
             None => Err(self.undefined(node, name)),
         };
         let inputs = node.inputs.iter().map(input).collect::<Result<Vec<_>, _>>()?;
-        let unknown =
-            || GraphError::UnknownOperator { node: node.name.clone(), op: node.op.clone(), domain: String::new() };
+        let unknown = || GraphError::UnknownOperator { node: node.name.clone(), op: node.op.clone() };
         op::infer(node, self.opset, &inputs).ok_or_else(unknown)?.map_err(|source| GraphError::Op {
             node: node.name.clone(),
             op: node.op.clone(),
             inputs: inputs.iter().map(|fact| fact.map(|fact| fact.tensor_type.clone())).collect(),
-            source,
+            source: Box::new(source),
         })
     }
 

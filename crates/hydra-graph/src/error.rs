@@ -1,7 +1,7 @@
 //! What can be wrong with a graph.
 
 use crate::op::OpError;
-use crate::tensor::{LengthMismatch, TensorType};
+use crate::tensor::TensorType;
 
 /// Why a graph is not one that ONNX Runtime could run.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -17,19 +17,15 @@ pub enum GraphError {
         /// Types of its inputs; `None` for one that is left out.
         inputs: Vec<Option<TensorType>>,
         /// Which rule it breaks.
-        source: OpError,
+        source: Box<OpError>,
     },
     /// An operator that this crate has no rules for.
-    #[error(
-        "node {node:?} is {domain}{op}, which this crate does not know: build it from operators of the default domain"
-    )]
+    #[error("node {node:?} is {op}, which this crate does not know: build it from operators of the default domain")]
     UnknownOperator {
         /// Name of the node.
         node: String,
-        /// Operator.
+        /// Operator, with its domain and `::` before it unless that is the default domain.
         op: String,
-        /// Its domain with `::` behind it; empty for the default domain.
-        domain: String,
     },
     /// A node reads a value that nothing makes.
     #[error("node {node:?} reads {input:?}, which is no input, no initializer and no node's output")]
@@ -111,14 +107,6 @@ pub enum GraphError {
         least: i64,
         /// Last IR version that is known.
         most: i64,
-    },
-    /// A constant whose bytes do not fit its shape.
-    #[error("the initializer {name:?} does not fit its shape")]
-    InitializerLength {
-        /// Name of the initializer.
-        name: String,
-        /// Expected and got.
-        source: LengthMismatch,
     },
     /// A value of another builder.
     #[error("a value of another graph was given to {op}: build every part of a graph with one builder")]

@@ -10,6 +10,8 @@ mod model;
 mod op;
 mod opset;
 mod proto;
+mod read;
+mod save;
 mod tensor;
 
 pub use builder::{GemmOptions, GraphBuilder, Quantized, Reduced, Value};
@@ -18,4 +20,6 @@ pub use element::{DataType, Element};
 pub use error::GraphError;
 pub use model::{Attribute, Initializer, Model, Node, ValueInfo};
 pub use op::OpError;
+pub use read::ReadError;
+pub use save::{ExternalData, SaveError};
 pub use tensor::{LengthMismatch, Tensor, TensorType};

@@ -53,7 +53,7 @@ pub struct Initializer<'a> {
 pub struct Node {
     /// Name of the node, such as `encoder.layer.0.attention.query/MatMul`.
     pub name: String,
-    /// Operator of the default ONNX domain, such as `MatMul`.
+    /// Operator, such as `MatMul`; one that is not in the default domain has its domain and `::` before it.
     pub op: String,
     /// Values that it reads; an empty name is an optional input that is left out.
     pub inputs: Vec<String>,

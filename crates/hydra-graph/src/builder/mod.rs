@@ -315,7 +315,7 @@ impl<'a> GraphBuilder<'a> {
             node: node.name.clone(),
             op: op.to_owned(),
             inputs: facts.iter().map(|fact| fact.map(|fact| fact.tensor_type.clone())).collect(),
-            source,
+            source: Box::new(source),
         })?;
         self.node_names.insert(base, count);
         self.node_names.entry(node.name.clone()).or_insert(1);
