@@ -1,6 +1,6 @@
 //! A finished model: nodes in the order in which they run, the constants that they use, inputs and outputs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::tensor::{Tensor, TensorType};
 
@@ -90,27 +90,5 @@ impl<'a> Model<'a> {
     #[must_use]
     pub fn initializer_bytes(&self) -> u64 {
         self.initializers.iter().map(|initializer| initializer.tensor.bytes().len() as u64).sum()
-    }
-
-    /// How many nodes read each value, graph outputs included.
-    pub(crate) fn uses(&self) -> HashMap<&str, usize> {
-        let read =
-            self.nodes.iter().flat_map(|node| &node.inputs).chain(self.outputs.iter().map(|output| &output.name));
-        let mut uses = HashMap::new();
-        for name in read {
-            *uses.entry(name.as_str()).or_default() += 1;
-        }
-        uses
-    }
-}
-
-impl Node {
-    pub(crate) fn new(name: String, op: &str, inputs: Vec<String>, outputs: Vec<String>) -> Self {
-        Self { name, op: op.to_owned(), inputs, outputs, attributes: BTreeMap::new() }
-    }
-
-    pub(crate) fn with(mut self, attribute: &str, value: Attribute) -> Self {
-        self.attributes.insert(attribute.to_owned(), value);
-        self
     }
 }

@@ -305,8 +305,14 @@ impl<'a> GraphBuilder<'a> {
         }
         let base = self.scoped(op, "/");
         let (name, count) = self.free_node_name(&base);
-        let mut node = Node::new(name, op, Vec::new(), (0..outputs).map(|output| output.to_string()).collect());
-        node.attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        // Names of values may still change, so a node gets them at the end; inference only counts them.
+        let node = Node {
+            name,
+            op: op.to_owned(),
+            inputs: Vec::new(),
+            outputs: vec![String::new(); outputs],
+            attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        };
         let facts: Vec<Option<&Fact>> =
             inputs.iter().map(|input| input.map(|input| &self.values[input.index].fact)).collect();
         let inferred = op::infer(&node, self.opset, &facts)
