@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 pub use error::BundleError;
 use hydra_types::Fingerprint;
+#[cfg(feature = "runtime")]
+pub(crate) use manifest::{ATTENTION_MASK, INPUT_IDS, POSITION_IDS, TOKEN_TYPE_IDS};
 pub use manifest::{Bound, Description, FileEntry, Kind, Manifest, Measure, Parity, Pooling, Precision};
 
 use crate::check::Model;

@@ -5,6 +5,8 @@ mod check;
 #[cfg(feature = "runtime")]
 mod device;
 #[cfg(feature = "runtime")]
+mod encoder;
+#[cfg(feature = "runtime")]
 mod runtime;
 #[cfg(feature = "runtime")]
 mod session;
@@ -16,6 +18,10 @@ pub use bundle::{
 pub use check::{CheckError, GraphFacts, Model};
 #[cfg(feature = "runtime")]
 pub use device::{CudaError, Device};
+#[cfg(feature = "runtime")]
+pub use encoder::{
+    CrossEncoder, Encoded, Encoder, EncoderError, EncoderOptions, Logits, Rows, TokenFeatures, TokenUse, Work,
+};
 #[cfg(feature = "runtime")]
 pub use runtime::{RuntimeError, load_runtime};
 #[cfg(feature = "runtime")]

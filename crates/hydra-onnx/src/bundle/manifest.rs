@@ -434,6 +434,9 @@ impl Description {
         if self.kind == Kind::CrossEncoder && (self.pooling != Pooling::None || self.normalize) {
             return wrong("a cross-encoder gives logits: describe it with pooling `none` and without normalising");
         }
+        if self.pooling == Pooling::None && self.normalize {
+            return wrong("vectors of tokens are handed out as they are: describe pooling `none` without normalising");
+        }
         for measure in self.parity.iter().flat_map(|parity| &parity.measures) {
             if !measure.value.is_finite() || !measure.bound.holds(measure.value) {
                 return Err(BundleError::ParityFailed {

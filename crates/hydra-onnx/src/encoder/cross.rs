@@ -1,0 +1,113 @@
+//! Pairs to logits.
+
+use hydra_types::Fingerprint;
+use hydra_types::ndarray::{Array2, Ix2};
+
+use super::engine::Engine;
+use super::tokens::Row;
+use super::{EncoderError, EncoderOptions, TokenUse, Work, pooling};
+use crate::bundle::{Bundle, Kind};
+use crate::device::Device;
+
+/// Turns pairs of texts into the logits of a classifier: the graph of a cross-encoder, batched as an
+/// [`Encoder`](super::Encoder) does it.
+///
+/// Logits have no fixed range, and may be compared only among pairs of one bundle and one class. What the classes mean
+/// is the business of whoever trained the model.
+#[derive(Debug)]
+pub struct CrossEncoder {
+    engine: Engine,
+}
+
+/// Logits of some pairs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Logits {
+    /// `[n, classes]`: one row a pair, in the caller's order; finite.
+    pub logits: Array2<f32>,
+    /// What became of the tokens of each.
+    pub tokens: Vec<TokenUse>,
+    /// What it cost.
+    pub work: Work,
+}
+
+impl CrossEncoder {
+    /// Makes the cross-encoder of a bundle ready to run.
+    ///
+    /// # Errors
+    /// As [`Encoder::open`](super::Encoder::open).
+    pub fn open(bundle: &Bundle, options: &EncoderOptions) -> Result<Self, EncoderError> {
+        Ok(Self { engine: Engine::open(bundle, Kind::CrossEncoder, options)? })
+    }
+
+    /// Makes as many cross-encoders of one bundle, for as many threads.
+    ///
+    /// # Errors
+    /// As [`Encoder::open`](super::Encoder::open).
+    pub fn open_many(bundle: &Bundle, options: &EncoderOptions, count: usize) -> Result<Vec<Self>, EncoderError> {
+        let engines = Engine::open_many(bundle, Kind::CrossEncoder, options, count)?;
+        Ok(engines.into_iter().map(|engine| Self { engine }).collect())
+    }
+
+    /// Logits of pairs. The second text is cut first: see [`EncoderOptions::first_budget`].
+    ///
+    /// # Shapes
+    /// - returns: `logits`: `[pairs, classes]`
+    ///
+    /// # Errors
+    /// [`EncoderError::TextTooLong`], [`EncoderError::NoTokens`], [`EncoderError::NotFinite`],
+    /// [`EncoderError::Session`]. Nothing is returned of a call that fails for one pair.
+    pub fn logits(
+        &mut self,
+        pairs: &[(impl AsRef<str> + Sync, impl AsRef<str> + Sync)],
+    ) -> Result<Logits, EncoderError> {
+        let rows = self.engine.tokenize_pairs(pairs)?;
+        let mut logits = Array2::zeros((rows.len(), self.classes()));
+        let work = self.engine.run(&rows, |batch, outputs| {
+            let given = outputs.f32::<Ix2>(Kind::CrossEncoder.output())?;
+            for (at, &row) in batch.iter().enumerate() {
+                if !pooling::is_finite(&given.row(at)) {
+                    return Err(EncoderError::NotFinite { row });
+                }
+                logits.row_mut(row).assign(&given.row(at));
+            }
+            Ok(())
+        })?;
+        Ok(Logits { logits, tokens: rows.iter().map(Row::usage).collect(), work })
+    }
+
+    /// What would become of the tokens of pairs; the graph does not run.
+    ///
+    /// # Errors
+    /// [`EncoderError::TextTooLong`], [`EncoderError::Tokenize`].
+    pub fn count_pair_tokens(
+        &self,
+        pairs: &[(impl AsRef<str> + Sync, impl AsRef<str> + Sync)],
+    ) -> Result<Vec<TokenUse>, EncoderError> {
+        Ok(self.engine.tokenize_pairs(pairs)?.iter().map(Row::usage).collect())
+    }
+
+    /// Numbers of one row of logits.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.engine.width()
+    }
+
+    /// Most tokens of a pair, those that the tokenizer adds included.
+    #[must_use]
+    pub fn max_tokens(&self) -> usize {
+        self.engine.max_tokens()
+    }
+
+    /// Which body this is.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.engine.fingerprint()
+    }
+
+    /// Where it runs: never [`Device::CudaOrCpu`], but what became of it.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.engine.device()
+    }
+}
