@@ -10,7 +10,8 @@ use crate::cargo::{self, root};
 
 /// Regenerate what is generated once and committed.
 ///
-/// `proto` needs nothing but cargo. The golden files need a Python with torch, transformers, onnx and safetensors:
+/// `proto` needs nothing but cargo. The golden files need a Python with the packages that each script
+/// under `xtask/python` names at its top, for instance:
 ///
 ///     python3 -m venv venv && venv/bin/pip install torch transformers onnx safetensors
 ///     cargo xtask fixtures models --python venv/bin/python
@@ -35,16 +36,19 @@ enum What {
     Models,
     /// PyTorch's outputs and gradients of every head kind, under fixtures/heads.
     Heads,
+    /// Values of scikit-learn, SciPy, trec_eval, rouge-score and sacreBLEU, under fixtures/eval.
+    Metrics,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     match args.what {
         What::Proto => proto(args.check),
-        What::Models | What::Heads if args.check => {
+        What::Models | What::Heads | What::Metrics if args.check => {
             anyhow::bail!("these files come from another program's maths: the tests compare them, --check cannot")
         }
         What::Models => script(&args.python, "make_tiny_models.py"),
         What::Heads => script(&args.python, "make_head_goldens.py"),
+        What::Metrics => script(&args.python, "make_metric_goldens.py"),
     }
 }
 

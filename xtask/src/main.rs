@@ -10,6 +10,7 @@ mod ci;
 mod export;
 mod fixtures;
 mod fuzz;
+mod readme;
 mod setup;
 mod test;
 mod tidy;

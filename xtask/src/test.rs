@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{cargo, export, fuzz, setup};
+use crate::{cargo, export, fuzz, readme, setup};
 
 /// Set up what is missing, then run every test: fuzz targets for a bounded number of inputs, doc tests, all others.
 ///
@@ -15,6 +15,8 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
     setup::run_default()?;
     step("export the encoder");
     export::encoder_bundle("fp32")?;
+    step("the README's example");
+    readme::check()?;
     step("fuzz targets, bounded");
     fuzz::run_all(fuzz::BOUNDED)?;
     step("doc tests");
