@@ -1,5 +1,7 @@
 //! Values equal those of the reference implementations, on the cases of `fixtures/eval`.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod classification;
 mod probability;
 mod ranking;
