@@ -29,10 +29,12 @@
 //! of one class), this crate returns an error: a zero in a table looks like a result.
 
 mod error;
+mod lamp;
 mod metrics;
 mod statistics;
 
 pub use error::EvalError;
+pub use lamp::{Answer, AnswerKind, LampError, LampQuestion, LampTask, load as load_lamp};
 pub use metrics::bleu::{corpus_bleu, sentence_bleu};
 pub use metrics::classification::{accuracy, macro_f1};
 pub use metrics::probability::{auroc, average_precision, brier, expected_calibration_error, log_loss};
