@@ -1,0 +1,18 @@
+//! Head maths: shapes, batch scoring across users, fitting, packing to bytes.
+mod bank;
+mod features;
+mod head;
+mod kernel;
+mod matrix;
+mod pack;
+mod precision;
+mod shared;
+mod weights;
+
+pub use bank::{HeadBank, ScoreError, Scratch, probability};
+pub use features::{Features, FeaturesError};
+pub use head::{Head, HeadName};
+pub use pack::{Stamp, UnpackError, pack, pack_shared, unpack, unpack_shared};
+pub use precision::Precision;
+pub use shared::{BindError, Shared, SharedError};
+pub use weights::{Kind, Weights, WeightsError};

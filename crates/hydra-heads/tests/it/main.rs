@@ -1,0 +1,3 @@
+//! The public promises of the crate.
+
+mod bank;
