@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::GraphError;
 use crate::tensor::{Tensor, TensorType};
 
 /// An ONNX model.
@@ -84,6 +85,23 @@ impl<'a> Model<'a> {
     #[must_use]
     pub fn initializer(&self, name: &str) -> Option<&Tensor<'a>> {
         self.initializers.iter().find(|initializer| initializer.name == name).map(|found| &found.tensor)
+    }
+
+    /// The model with more of its values as outputs, behind those that it has: to look at what goes on inside.
+    ///
+    /// # Errors
+    /// [`GraphError::UndefinedOutput`] for a name that nothing makes, [`GraphError::DuplicateOutput`] for one that is an
+    /// output already, and what [`check`](Self::check) finds.
+    pub fn with_outputs(&self, names: &[String]) -> Result<Self, GraphError> {
+        let facts = self.facts()?;
+        let mut outputs = self.outputs.clone();
+        for name in names {
+            let fact = facts.get(name.as_str()).ok_or_else(|| GraphError::UndefinedOutput { name: name.clone() })?;
+            outputs.push(ValueInfo { name: name.clone(), tensor_type: fact.tensor_type.clone() });
+        }
+        let model = Self { outputs, ..self.clone() };
+        model.check()?;
+        Ok(model)
     }
 
     /// Bytes of all constants.

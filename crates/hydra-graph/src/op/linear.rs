@@ -1,6 +1,6 @@
 //! Matrix products, in floats and in 8-bit integers.
 
-use super::call::{Call, Fact, axis, broadcast, equal_dims};
+use super::call::{Call, Fact, broadcast, equal_dims};
 use super::elementwise::rank;
 use super::{BYTES, OpError, WIDE};
 use crate::dim::Dim;
@@ -58,27 +58,6 @@ pub(super) fn mat_mul_integer(call: &Call<'_>) -> Result<Vec<Fact>, OpError> {
         }
     }
     Ok(vec![Fact::new(DataType::I32, product(call)?)])
-}
-
-pub(super) fn quantize(call: &Call<'_>) -> Result<Vec<Fact>, OpError> {
-    call.one_of(0, &[DataType::F32])?;
-    call.one_of(1, &[DataType::F32])?;
-    let zero = call.one_of(2, BYTES)?;
-    let (x, scales, zeros) = (call.input(0), call.input(1), call.input(2));
-    match scales.shape() {
-        [] => rank(zeros, 2, 0, "the axes of the scale")?,
-        [size] => {
-            equal_dims(
-                "scales and the axis that they are for",
-                size,
-                &x.shape()[axis(call.int("axis", 1), x.rank())?],
-            )?;
-            rank(zeros, 2, 1, "the axes of the scale")?;
-            equal_dims("scales and zero points", size, &zeros.shape()[0])?;
-        }
-        shape => return Err(OpError::Rank { input: 1, expected: "one axis at most", shape: shape.to_vec() }),
-    }
-    Ok(vec![Fact::new(zero, x.shape().to_vec())])
 }
 
 pub(super) fn dynamic_quantize(call: &Call<'_>) -> Result<Vec<Fact>, OpError> {

@@ -106,7 +106,6 @@ fn spec(op: &str) -> Option<Spec> {
         "MatMul" => of(2..=2, &[], linear::mat_mul),
         "Gemm" => of(2..=3, &[("alpha", Float), ("beta", Float), ("transA", Int), ("transB", Int)], linear::gemm),
         "MatMulInteger" => of(2..=4, &[], linear::mat_mul_integer),
-        "QuantizeLinear" => of(3..=3, &[("axis", Int)], linear::quantize),
         "DynamicQuantizeLinear" => of(1..=1, &[], linear::dynamic_quantize),
         "Gather" => of(2..=2, &[("axis", Int)], gather::gather),
         "GatherElements" => of(2..=2, &[("axis", Int)], gather::gather_elements),

@@ -163,7 +163,7 @@ fn to(data_type: DataType) -> (&'static str, Attribute) {
 fn exists_in_single_only(node: &Node, facts: &HashMap<&str, Fact>) -> bool {
     let reads_sums = || node.inputs.first().and_then(|input| facts.get(input.as_str()));
     match node.op.as_str() {
-        "Range" | "DynamicQuantizeLinear" | "QuantizeLinear" => true,
+        "Range" | "DynamicQuantizeLinear" => true,
         "Cast" => reads_sums().is_some_and(|fact| fact.data_type() == DataType::I32),
         _ => false,
     }
@@ -195,9 +195,7 @@ fn to_half(name: &str, tensor: &Tensor<'_>) -> Result<Tensor<'static>, PassError
     let alone = numbers.len() == 1;
     let convert = |number: f32| {
         let half = f16::from_f32(number);
-        if !number.is_finite() && !alone {
-            Err(PassError::NotFinite { name: name.to_owned() })
-        } else if half.is_nan() {
+        if half.is_nan() {
             Err(PassError::NotFinite { name: name.to_owned() })
         } else if half.is_infinite() {
             let bound = f16::from_f32(LARGE.copysign(number));

@@ -3,11 +3,14 @@
 mod half;
 mod quantize;
 mod rewrite;
+mod smooth;
+mod weights;
 
 use crate::error::GraphError;
 
 pub use half::HalfPrecision;
 pub use quantize::{ActivationScale, Quantization, WeightRange};
+pub use smooth::Smoothing;
 
 /// Why a pass did not make a model.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -34,5 +37,27 @@ pub enum PassError {
         name: String,
         /// The number.
         value: f32,
+    },
+    /// A range of an activation that is no range.
+    #[error("the range of {value:?} has an entry that is negative or not finite")]
+    Range {
+        /// Name of the value.
+        value: String,
+    },
+    /// A strength of smoothing that is no share.
+    #[error("the strength of smoothing is {strength}, it must be from 0 to 1")]
+    Strength {
+        /// The strength.
+        strength: f32,
+    },
+    /// A range of an activation that has another number of channels.
+    #[error("the range of {value:?} has {got} channels, the weight that it meets has {expected}")]
+    Channels {
+        /// Name of the value.
+        value: String,
+        /// Channels of the weight.
+        expected: usize,
+        /// Channels of the range.
+        got: usize,
     },
 }

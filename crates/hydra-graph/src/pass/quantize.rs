@@ -1,12 +1,15 @@
 //! Matrix products in 8-bit integers, with scales found while the model runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::PassError;
 use super::rewrite::Rewrite;
+use super::smooth::Smoothing;
+use super::weights::{LEAST_SCALE, Matrix};
 use crate::element::DataType;
 use crate::model::{Attribute, Model, Node};
 use crate::op::axes_are_an_input;
+use crate::tensor::Tensor;
 
 /// How the activations that go into a product get their scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,43 +62,133 @@ impl Quantization {
         model: Model<'a>,
         selected: impl Fn(&str) -> bool,
     ) -> Result<(Model<'a>, Vec<String>), PassError> {
+        let none = Smoothing::new(BTreeMap::new())?;
+        self.apply_smoothed(model, &none, selected)
+    }
+
+    /// As [`apply`](Self::apply), with the ranges of outlying channels moved into the weights first.
+    ///
+    /// # Errors
+    /// Those of [`apply`](Self::apply), and [`PassError::Channels`].
+    pub fn apply_smoothed<'a>(
+        &self,
+        model: Model<'a>,
+        smoothing: &Smoothing,
+        selected: impl Fn(&str) -> bool,
+    ) -> Result<(Model<'a>, Vec<String>), PassError> {
         model.check()?;
+        let products = products(&model, &selected)?;
+        if products.is_empty() {
+            return Err(PassError::NothingSelected);
+        }
+        let factors = factors(&products, smoothing)?;
         let (rewrite, nodes) = Rewrite::start(model);
-        let mut pass = Pass { options: *self, rewrite, inputs: HashMap::new(), weights: HashMap::new() };
-        let mut quantized = Vec::new();
+        let mut pass = Pass { options: *self, rewrite, factors, activations: HashMap::new(), weights: HashMap::new() };
         for node in nodes {
-            match pass.product(&node).filter(|_| selected(&node.name)) {
-                Some(product) => {
-                    pass.replace(&node, &product)?;
-                    quantized.push(node.name);
-                }
+            match products.get(&node.name) {
+                Some(product) => pass.replace(&node, product),
                 None => pass.rewrite.model.nodes.push(node),
             }
         }
-        if quantized.is_empty() {
-            return Err(PassError::NothingSelected);
-        }
         let model = pass.rewrite.finish();
         model.check()?;
-        Ok((model, quantized))
+        Ok((model, products.into_keys().collect()))
     }
+
+    /// The values that go into the selected products: what [`Smoothing`] wants to know the ranges of. Each appears once, in the
+    /// order of the nodes.
+    #[must_use]
+    pub fn activations(model: &Model<'_>, selected: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut seen = HashSet::new();
+        let nodes = model.nodes.iter().filter(|node| selected(&node.name));
+        let products = nodes.filter_map(|node| Product::of(node, model));
+        products.map(|product| product.left).filter(|left| seen.insert(left.clone())).collect()
+    }
+}
+
+/// A product that can be quantised: `alpha · left · matrix + bias`.
+struct Product<'a> {
+    left: String,
+    weight: String,
+    /// The constant, which is no copy; its [`matrix`](Self::matrix) is one, so there is only one at a time.
+    tensor: Tensor<'a>,
+    transposed: bool,
+    alpha: f32,
+    bias: Option<String>,
+}
+
+impl<'a> Product<'a> {
+    fn of(node: &Node, model: &Model<'a>) -> Option<Self> {
+        let float = |name: &str| match node.attributes.get(name) {
+            Some(Attribute::Float(value)) => *value,
+            _ => 1.0,
+        };
+        let flag = |name: &str| matches!(node.attributes.get(name), Some(Attribute::Int(value)) if *value != 0);
+        let (transposed, alpha, bias) = match node.op.as_str() {
+            "MatMul" => (false, 1.0, None),
+            "Gemm" if !flag("transA") && float("beta").to_bits() == 1.0_f32.to_bits() => {
+                (flag("transB"), float("alpha"), node.inputs.get(2).filter(|name| !name.is_empty()).cloned())
+            }
+            _ => return None,
+        };
+        let [left, weight] = [0, 1].map(|input| node.inputs.get(input).cloned().unwrap_or_default());
+        let tensor = model.initializer(&weight).filter(|tensor| tensor.data_type() == DataType::F32)?;
+        (tensor.shape().len() == 2).then(|| Self { left, weight, tensor: tensor.clone(), transposed, alpha, bias })
+    }
+
+    fn matrix(&self) -> Matrix {
+        Matrix::new(&self.tensor, self.transposed).expect("a product has an f32 matrix")
+    }
+}
+
+/// The selected products by the names of their nodes.
+fn products<'a>(
+    model: &Model<'a>,
+    selected: impl Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Product<'a>>, PassError> {
+    let mut products = BTreeMap::new();
+    for node in model.nodes.iter().filter(|node| selected(&node.name)) {
+        let Some(product) = Product::of(node, model) else { continue };
+        if !product.matrix().is_finite() {
+            return Err(PassError::NotFinite { name: product.weight });
+        }
+        products.insert(node.name.clone(), product);
+    }
+    Ok(products)
+}
+
+/// The smoothing factors of each value. Products that read one value share them, and so its quantised form.
+fn factors(
+    products: &BTreeMap<String, Product<'_>>,
+    smoothing: &Smoothing,
+) -> Result<BTreeMap<String, Vec<f32>>, PassError> {
+    let mut ranges: BTreeMap<String, Vec<f32>> = BTreeMap::new();
+    for product in products.values() {
+        if smoothing.covers(&product.left) {
+            let matrix = product.matrix();
+            let range = ranges.entry(product.left.clone()).or_insert_with(|| vec![0.0; matrix.inputs]);
+            for (known, new) in range.iter_mut().zip(matrix.input_range()) {
+                *known = known.max(new);
+            }
+        }
+    }
+    let mut factors = BTreeMap::new();
+    for (value, range) in ranges {
+        let found = smoothing.factors(&value, &range)?;
+        factors.insert(value, found);
+    }
+    Ok(factors)
 }
 
 struct Pass<'a> {
     options: Quantization,
     rewrite: Rewrite<'a>,
-    /// Activations that are quantised already: the three products of attention read one value.
-    inputs: HashMap<String, Activations>,
-    weights: HashMap<(String, bool, u32), Weights>,
-}
-
-/// A product that can be quantised: `alpha · left · matrix + bias`.
-struct Product {
-    left: String,
-    weight: String,
-    transposed: bool,
-    alpha: f32,
-    bias: Option<String>,
+    /// What the channels of a value are divided by.
+    factors: BTreeMap<String, Vec<f32>>,
+    /// Values that are quantised already: the three products of attention read one.
+    activations: HashMap<String, Activations>,
+    /// Weights that are quantised already: by name, transposition, `alpha` and the value that they meet.
+    weights: HashMap<(String, bool, u32, String), Weights>,
 }
 
 /// Names of a quantised left matrix, of its zero point and of its scales.
@@ -114,40 +207,9 @@ struct Weights {
 }
 
 impl Pass<'_> {
-    fn product(&self, node: &Node) -> Option<Product> {
-        let float = |name: &str, default: f32| match node.attributes.get(name) {
-            Some(Attribute::Float(value)) => *value,
-            _ => default,
-        };
-        let flag = |name: &str| matches!(node.attributes.get(name), Some(Attribute::Int(value)) if *value != 0);
-        let [left, weight] = [0, 1].map(|input| node.inputs.get(input).cloned().unwrap_or_default());
-        let tensor = self.rewrite.model.initializer(&weight)?;
-        if tensor.data_type() != DataType::F32 || tensor.shape().len() != 2 {
-            return None;
-        }
-        let bias = node.inputs.get(2).filter(|name| !name.is_empty()).cloned();
-        match node.op.as_str() {
-            "MatMul" => Some(Product { left, weight, transposed: false, alpha: 1.0, bias: None }),
-            "Gemm" if !flag("transA") && float("beta", 1.0).to_bits() == 1.0_f32.to_bits() => {
-                Some(Product { left, weight, transposed: flag("transB"), alpha: float("alpha", 1.0), bias })
-            }
-            _ => None,
-        }
-    }
-
-    fn replace(&mut self, node: &Node, product: &Product) -> Result<(), PassError> {
-        let weights = self.weights(product)?;
-        let activations = match self.inputs.get(&product.left) {
-            Some(known) => known.clone(),
-            None => {
-                let made = match self.options.activations {
-                    ActivationScale::PerTensor => self.per_tensor(&product.left),
-                    ActivationScale::PerRow => self.per_row(&product.left),
-                };
-                self.inputs.insert(product.left.clone(), made.clone());
-                made
-            }
-        };
+    fn replace(&mut self, node: &Node, product: &Product<'_>) {
+        let weights = self.weights(product);
+        let activations = self.activations(&product.left);
         let name = &node.name;
         let inputs = [&activations.numbers, &weights.numbers, &activations.zero_point].map(String::as_str);
         let sums = self.rewrite.node(&format!("{name}/MatMulInteger"), "MatMulInteger", &inputs, []);
@@ -173,7 +235,44 @@ impl Pass<'_> {
                 self.rewrite.node_into(name, output, "Add", &[&product, bias], []);
             }
         }
-        Ok(())
+    }
+
+    fn activations(&mut self, value: &str) -> Activations {
+        if let Some(known) = self.activations.get(value) {
+            return known.clone();
+        }
+        let smooth = match self.factors.get(value) {
+            None => value.to_owned(),
+            Some(factors) => {
+                let inverse: Vec<f32> = factors.iter().map(|factor| 1.0 / factor).collect();
+                let name = format!("{value}/smooth");
+                let inverse = self.rewrite.constant(&format!("{name}.factors"), &[inverse.len()], inverse);
+                self.rewrite.node(&name, "Mul", &[value, &inverse], [])
+            }
+        };
+        let made = match self.options.activations {
+            ActivationScale::PerTensor => self.per_tensor(&smooth),
+            ActivationScale::PerRow => self.per_row(&smooth),
+        };
+        self.activations.insert(value.to_owned(), made.clone());
+        made
+    }
+
+    fn weights(&mut self, product: &Product<'_>) -> Weights {
+        let key = (product.weight.clone(), product.transposed, product.alpha.to_bits(), product.left.clone());
+        if let Some(known) = self.weights.get(&key) {
+            return known.clone();
+        }
+        let matrix = product.matrix();
+        let bytes = matrix.quantize(self.factors.get(&product.left).map(Vec::as_slice), self.options.weights);
+        let scale = bytes.scale.into_iter().map(|scale| scale * product.alpha).collect();
+        let (name, shape) = (&product.weight, [matrix.inputs, matrix.outputs]);
+        let made = Weights {
+            numbers: self.rewrite.constant(&format!("{name}.int8"), &shape, bytes.numbers),
+            scale: self.rewrite.constant(&format!("{name}.scale"), &[matrix.outputs], scale),
+        };
+        self.weights.insert(key, made.clone());
+        made
     }
 
     fn per_tensor(&mut self, x: &str) -> Activations {
@@ -214,62 +313,11 @@ impl Pass<'_> {
         let numbers = self.rewrite.node(&of("Cast"), "Cast", &[&numbers], [to(DataType::U8)]);
         Activations { numbers, scale, zero_point }
     }
-
-    fn weights(&mut self, product: &Product) -> Result<Weights, PassError> {
-        let key = (product.weight.clone(), product.transposed, product.alpha.to_bits());
-        if let Some(known) = self.weights.get(&key) {
-            return Ok(known.clone());
-        }
-        let tensor = self.rewrite.model.initializer(&product.weight).expect("the product was found by its weight");
-        let (inputs, outputs) = match (tensor.shape(), product.transposed) {
-            ([inputs, outputs], false) | ([outputs, inputs], true) => (*inputs, *outputs),
-            _ => unreachable!("a product has a matrix"),
-        };
-        let matrix = tensor.to_f32().expect("a product has an f32 matrix");
-        if !matrix.iter().all(|number| number.is_finite()) {
-            return Err(PassError::NotFinite { name: product.weight.clone() });
-        }
-        let at = |input: usize, output: usize| {
-            matrix[if product.transposed { output * inputs + input } else { input * outputs + output }]
-        };
-        let limit: i8 = match self.options.weights {
-            WeightRange::Full => 127,
-            WeightRange::Reduced => 63,
-        };
-        let mut greatest = vec![0.0_f32; outputs];
-        for input in 0..inputs {
-            for (output, greatest) in greatest.iter_mut().enumerate() {
-                *greatest = greatest.max(at(input, output).abs());
-            }
-        }
-        let scale: Vec<f32> = greatest.iter().map(|greatest| (greatest / f32::from(limit)).max(LEAST_SCALE)).collect();
-        let mut numbers = Vec::with_capacity(inputs * outputs);
-        for input in 0..inputs {
-            numbers.extend((0..outputs).map(|output| round(at(input, output) / scale[output], limit)));
-        }
-        let scale = scale.into_iter().map(|scale| scale * product.alpha).collect();
-        let name = &product.weight;
-        let made = Weights {
-            numbers: self.rewrite.constant(&format!("{name}.int8"), &[inputs, outputs], numbers),
-            scale: self.rewrite.constant(&format!("{name}.scale"), &[outputs], scale),
-        };
-        self.weights.insert(key, made.clone());
-        Ok(made)
-    }
 }
 
 fn to(data_type: DataType) -> (&'static str, Attribute) {
     ("to", Attribute::Int(data_type.code().into()))
 }
-
-/// The nearest integer, halves to the even one, within `-limit..=limit`.
-#[allow(clippy::cast_possible_truncation, reason = "the number was rounded and clamped to the range of i8")]
-fn round(number: f32, limit: i8) -> i8 {
-    number.round_ties_even().clamp(f32::from(-limit), f32::from(limit)) as i8
-}
-
-/// Keeps the scale of a row or a column of zeros from being a divisor of zero.
-const LEAST_SCALE: f32 = 1e-30;
 
 /// The number that stands for 0 among unsigned bytes.
 const MIDDLE: u8 = 128;

@@ -7,8 +7,8 @@ use crate::dim::Dim;
 use crate::element::DataType;
 use crate::model::{Attribute, Initializer, Model, Node, ValueInfo};
 use crate::proto::{
-    AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, attribute_proto::AttributeType,
-    tensor_proto::DataLocation, tensor_shape_proto::dimension, type_proto,
+    AttributeProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto,
+    attribute_proto::AttributeType, tensor_proto::DataLocation, tensor_shape_proto::dimension, type_proto,
 };
 use crate::tensor::{Tensor, TensorType};
 
@@ -142,7 +142,8 @@ fn listed(data_type: DataType, proto: &TensorProto) -> Vec<u8> {
 }
 
 fn external(name: &str, proto: &TensorProto) -> Result<External, ReadError> {
-    let value = |key: &str| proto.external_data.iter().find(|entry| entry.key() == key).map(|entry| entry.value());
+    let value =
+        |key: &str| proto.external_data.iter().find(|entry| entry.key() == key).map(StringStringEntryProto::value);
     let error = |problem| ReadError::ExternalData { name: name.to_owned(), problem };
     let number = |key: &str| {
         value(key).map(|text| text.parse::<u64>().map_err(|_| error("its offset or length is no number"))).transpose()
