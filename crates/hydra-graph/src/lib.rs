@@ -15,7 +15,7 @@ mod read;
 mod save;
 mod tensor;
 
-pub use builder::{GemmOptions, GraphBuilder, Quantized, Reduced, Value};
+pub use builder::{Attended, BlockMatrix, CachedAttention, GemmOptions, GraphBuilder, Quantized, Reduced, Value};
 pub use dim::Dim;
 pub use element::{DataType, Element};
 pub use error::GraphError;

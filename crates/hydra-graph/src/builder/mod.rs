@@ -1,6 +1,7 @@
 //! Builds a graph operator by operator, with every type and shape known at once.
 
 mod compose;
+mod contrib;
 mod float;
 mod integer;
 mod shape;
@@ -8,6 +9,7 @@ mod shape;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use contrib::{Attended, BlockMatrix, CachedAttention};
 pub use float::{GemmOptions, Reduced};
 pub use integer::Quantized;
 

@@ -6,6 +6,7 @@
 //! **Differs:** two different symbols are two sizes, where ONNX leaves the result open.
 
 mod call;
+mod contrib;
 mod elementwise;
 mod error;
 mod gather;
@@ -124,6 +125,20 @@ fn spec(op: &str) -> Option<Spec> {
         "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin" | "ReduceL2" => {
             of(1..=2, &[("axes", Ints), ("keepdims", Int), ("noop_with_empty_axes", Int)], reduce::reduce)
         }
+        "com.microsoft::MatMulNBits" => of(
+            3..=4,
+            &[("K", Int), ("N", Int), ("accuracy_level", Int), ("bits", Int), ("block_size", Int)],
+            contrib::mat_mul_n_bits,
+        ),
+        "com.microsoft::GroupQueryAttention" => Spec {
+            // The table has no gaps: that queries, keys and values come in one input is checked with the rest.
+            least_inputs: 1,
+            ..of(
+                11..=11,
+                &[("do_rotary", Int), ("kv_num_heads", Int), ("num_heads", Int)],
+                contrib::group_query_attention,
+            )
+        },
         _ => return None,
     })
 }

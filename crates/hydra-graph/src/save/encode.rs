@@ -3,6 +3,7 @@
 //! A protobuf message is its fields one behind the other, so a message without a field, followed by that field, is the
 //! whole message. Fields come in the order of their numbers, as any protobuf library writes them.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use prost::Message as _;
@@ -70,7 +71,7 @@ impl<'m> Encoded<'m> {
             ..ModelProto::default()
         };
         let tail = ModelProto {
-            opset_import: vec![OperatorSetIdProto { domain: Some(String::new()), version: Some(model.opset.into()) }],
+            opset_import: operator_sets(model),
             metadata_props: model.metadata.iter().map(|(key, value)| entry(key, value.clone())).collect(),
             ..ModelProto::default()
         };
@@ -114,12 +115,24 @@ fn open(field: u32, len: u64, bytes: &mut Vec<u8>) {
     encode_varint(len, bytes);
 }
 
+/// The default domain, then each other one that a node names.
+fn operator_sets(model: &Model<'_>) -> Vec<OperatorSetIdProto> {
+    let set =
+        |domain: &str, version: i64| OperatorSetIdProto { domain: Some(domain.to_owned()), version: Some(version) };
+    let others: BTreeSet<&str> =
+        model.nodes.iter().filter_map(|node| node.op.split_once("::")).map(|op| op.0).collect();
+    // The operators of ONNX Runtime's own domain have had one version ever since.
+    [set("", model.opset.into())].into_iter().chain(others.into_iter().map(|domain| set(domain, 1))).collect()
+}
+
 fn node(node: &Node) -> NodeProto {
+    let (domain, op) = node.op.split_once("::").map_or((None, node.op.as_str()), |(domain, op)| (Some(domain), op));
     NodeProto {
+        domain: domain.map(str::to_owned),
         input: node.inputs.clone(),
         output: node.outputs.clone(),
         name: Some(node.name.clone()),
-        op_type: Some(node.op.clone()),
+        op_type: Some(op.to_owned()),
         attribute: node.attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
         ..NodeProto::default()
     }
