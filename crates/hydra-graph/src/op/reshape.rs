@@ -129,9 +129,9 @@ pub(super) fn range(call: &Call<'_>) -> Result<Vec<Fact>, OpError> {
     let dim = match (known(0), known(1), known(2)) {
         (.., Some(Number::Int(0))) => return Err(OpError::Value { input: 2, value: 0 }),
         (Some(Number::Int(start)), Some(Number::Int(limit)), Some(Number::Int(delta))) => {
-            let steps = (i128::from(*limit) - i128::from(*start)).div_euclid(i128::from(*delta));
-            let exact = (i128::from(*limit) - i128::from(*start)).rem_euclid(i128::from(*delta)) == 0;
-            let count = if exact { steps } else { steps + 1 };
+            let distance = (i128::from(*limit) - i128::from(*start)) * i128::from(delta.signum());
+            let step = i128::from(delta.unsigned_abs());
+            let count = (distance + step - 1).div_euclid(step);
             Dim::Fixed(usize::try_from(count.max(0)).unwrap_or(usize::MAX))
         }
         (Some(Number::Int(0)), Some(Number::Size(name)), Some(Number::Int(1))) => Dim::Symbolic(name.clone()),
