@@ -72,8 +72,9 @@ impl HeadBank {
         let Some(slot) = self.index.remove(&user) else {
             return false;
         };
-        let head = self.slots[slot as usize].take().expect("an indexed slot is filled");
-        self.bytes -= head.weights().bytes();
+        if let Some(head) = self.slots[slot as usize].take() {
+            self.bytes -= head.weights().bytes();
+        }
         self.free.push(slot);
         true
     }

@@ -61,6 +61,7 @@ impl Plan<'_> {
         self.split(span, border.unwrap_or(middle))
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "the parts take over what the whole borrowed mutably")]
     fn split(self, span: Span<'_>, at: usize) -> (Span<'_>, Span<'_>) {
         let entries = span.entries.split_at(at);
         let picks = span.picks.split_at(at);
