@@ -1,0 +1,107 @@
+//! Where sealed rows lie.
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+mod redb_backend;
+
+pub(crate) use redb_backend::{RedbBackend, RedbOptions};
+
+/// Keeps sealed rows: bytes under bytes, in the order of their keys.
+///
+/// A backend sees no user and no text: it gets sealed values only, so that who runs it cannot read it, and a second one
+/// (a database that is reached over the network) needs no trust. Keys of users never go there.
+///
+/// Rows of one user share the nine bytes at the front of their keys, after which a sharded backend can place them: a
+/// change never needs to be atomic across two such prefixes, except where one call of
+/// [`apply`](Self::apply) should be seen at once by those who read many users.
+pub(crate) trait Backend: fmt::Debug + Send + Sync {
+    /// All rows as they are now, whatever is written later.
+    ///
+    /// # Errors
+    /// If the rows cannot be reached.
+    fn view(&self) -> Result<Box<dyn View + '_>, BackendError>;
+
+    /// Makes changes in their order. When it returns they are durable; if it fails, or the process or the machine dies
+    /// meanwhile, the changes of each user were made either all or not at all.
+    ///
+    /// # Errors
+    /// If they could not be made; then it is not known whether they were.
+    fn apply(&self, changes: &[Change]) -> Result<(), BackendError>;
+
+    /// Gives unused space back, if it can.
+    ///
+    /// # Errors
+    /// [`BackendError::Busy`] if views are open, or whatever failed.
+    fn compact(&self) -> Result<(), BackendError>;
+}
+
+/// The rows of a backend at one moment.
+pub(crate) trait View {
+    /// The values under `keys`, in their order.
+    ///
+    /// # Errors
+    /// If the rows cannot be read.
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, BackendError>;
+
+    /// Calls `row` with each key and value from `from` to before `to`, in the order of the keys, until it breaks.
+    ///
+    /// # Errors
+    /// If the rows cannot be read.
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        row: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), BackendError>;
+}
+
+/// One change of a backend.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    /// The value under the key is this from now on.
+    Put {
+        /// Which row.
+        key: Vec<u8>,
+        /// What it holds.
+        value: Vec<u8>,
+    },
+    /// There is nothing under the key.
+    Delete {
+        /// Which row.
+        key: Vec<u8>,
+    },
+    /// There is nothing from `from` to before `to`.
+    DeleteRange {
+        /// The first key.
+        from: Vec<u8>,
+        /// The key behind the last.
+        to: Vec<u8>,
+    },
+}
+
+/// Why a backend failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// What is stored is not what was written.
+    #[error("the rows are damaged: restore them from a snapshot")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Somebody else has the rows open.
+    #[error("the rows are open elsewhere: close them there first")]
+    AlreadyOpen,
+    /// The rows were written by a version that this one does not read.
+    #[error("the rows are in a format that this version does not read")]
+    Format(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It must be alone for this, and is not.
+    #[error("rows are being read: finish exports and snapshots, then retry")]
+    Busy,
+    /// Reading or writing failed.
+    #[error("rows could not be read or written")]
+    Io(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+#[cfg(test)]
+pub(crate) mod memory;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What one caller sees.
+
+use std::sync::Arc;
+use std::thread;
+
+use hydra_store::{Batch, OpenError, Read, Scan, Store, StoreError};
+use serde_json::{Value, json};
+
+use super::{HEADS, RECORDS, key, place, scope};
+
+#[test]
+fn an_export_has_everything_in_an_open_format() {
+    let (_guard, folder) = place();
+    let store = Store::create(&folder, &key()).unwrap();
+    store.commit(&Batch::new(&scope(1)).put(RECORDS, [0, 2], "say \"grüezi\"\n")).unwrap();
+    store.commit(&Batch::new(&scope(1)).put(HEADS, [9], [0xff, 0x00]).put(RECORDS, [0, 1], " a ")).unwrap();
+    store.commit(&Batch::new(&scope(2)).put(RECORDS, [1], "of another")).unwrap();
+    let mut bytes = Vec::new();
+    store.export(&scope(1), &mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let user = "00000000000000000000000000000001";
+    let mut expected = vec![
+        json!({"format": "hydra-store export", "version": 1, "user": user, "generation": 2, "rows": 3}),
+        json!({"table": "heads", "slot": "09", "hex": "ff00"}),
+        json!({"table": "records", "slot": "0001", "text": " a "}),
+        json!({"table": "records", "slot": "0002", "text": "say \"grüezi\"\n"}),
+    ];
+    assert_eq!(lines, expected);
+    expected.truncate(1);
+    expected[0]["rows"] = json!(0);
+    expected[0]["generation"] = json!(0);
+    expected[0]["user"] = json!("00000000000000000000000000000003");
+    let mut bytes = Vec::new();
+    store.export(&scope(3), &mut bytes).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), expected[0]);
+}
+
+#[test]
+fn a_scan_goes_in_the_order_of_slots_and_stays_in_its_range() {
+    let (_guard, folder) = place();
+    let store = Store::create(&folder, &key()).unwrap();
+    let own = scope(1);
+    let mut batch = Batch::new(&own);
+    for slot in [5u64, 300, 1, 70_000] {
+        batch = batch.put(RECORDS, slot.to_be_bytes(), slot.to_string());
+    }
+    store.commit(&batch).unwrap();
+    let texts = |scan| {
+        let rows = store.scan(scan).unwrap();
+        rows.into_iter().map(|(_, value)| String::from_utf8(value).unwrap()).collect::<Vec<_>>()
+    };
+    let (five, many) = (5u64.to_be_bytes(), 70_000u64.to_be_bytes());
+    assert_eq!(texts(Scan::new(&own, RECORDS)), ["1", "5", "300", "70000"]);
+    assert_eq!(texts(Scan::new(&own, RECORDS).from(&five)), ["5", "300", "70000"]);
+    assert_eq!(texts(Scan::new(&own, RECORDS).from(&five).before(&many)), ["5", "300"]);
+    assert!(texts(Scan::new(&own, RECORDS).from(&many).before(&five)).is_empty());
+    assert!(texts(Scan::new(&own, HEADS)).is_empty());
+}
+
+#[test]
+fn bad_batches_write_nothing() {
+    let (_guard, folder) = place();
+    let store = Store::create(&folder, &key()).unwrap();
+    let good = Batch::new(&scope(1)).put(RECORDS, [1], "one");
+    let check = |bad: Batch, expected: &str| {
+        let refused = store.commit_many(&[Batch::new(&scope(1)).put(RECORDS, [1], "one"), bad]);
+        assert!(format!("{:?}", refused.unwrap_err()).starts_with(expected));
+        assert_eq!(store.generation(&scope(1)).unwrap(), None);
+    };
+    check(Batch::new(&scope(2)), "EmptyBatch");
+    check(Batch::new(&scope(2)).put(RECORDS, [], "x"), "SlotLength");
+    check(Batch::new(&scope(2)).delete(RECORDS, [0; 129]), "SlotLength");
+    check(good.expecting(hydra_types::Generation::new(7)), "Conflict");
+    let reads = [Read { scope: &scope(1), table: RECORDS, slot: &[] }];
+    assert!(matches!(store.get_many(&reads), Err(StoreError::SlotLength { got: 0, .. })));
+}
+
+#[test]
+fn many_read_while_one_writes_and_none_sees_half_a_batch() {
+    let (_guard, folder) = place();
+    let store = Arc::new(Store::create(&folder, &key()).unwrap());
+    let both = |text: &str| Batch::new(&scope(1)).put(RECORDS, [1], text).put(HEADS, [1], text);
+    store.commit(&both("0")).unwrap();
+    thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                let own = scope(1);
+                let reads = [RECORDS, HEADS].map(|table| Read { scope: &own, table, slot: &[1] });
+                let mut last = 0;
+                while last < 40 {
+                    let values = store.get_many(&reads).unwrap();
+                    assert_eq!(values[0], values[1]);
+                    let text = String::from_utf8(values[0].clone().unwrap()).unwrap();
+                    let now: u32 = text.parse().unwrap();
+                    assert!(now >= last);
+                    last = now;
+                }
+            });
+        }
+        for round in 1..=40 {
+            store.commit(&both(&round.to_string())).unwrap();
+            if round % 10 == 0 {
+                store.snapshot(&folder.with_file_name(format!("snapshot-{round}"))).unwrap();
+                store.compact().unwrap();
+            }
+        }
+    });
+    let snapshot = Store::open(&folder.with_file_name("snapshot-20"), &key()).unwrap();
+    assert_eq!(snapshot.get(&scope(1), RECORDS, &[1]).unwrap().unwrap(), b"20");
+}
+
+#[test]
+fn a_folder_that_holds_something_is_not_overwritten() {
+    let (_guard, folder) = place();
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("letter.txt"), "dear").unwrap();
+    assert!(matches!(Store::create(&folder, &key()), Err(OpenError::AlreadyExists { .. })));
+    assert!(matches!(Store::open(&folder, &key()), Err(OpenError::NotFound { .. })));
+    assert_eq!(std::fs::read_to_string(folder.join("letter.txt")).unwrap(), "dear");
+    assert_eq!(std::fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    std::fs::remove_file(folder.join("letter.txt")).unwrap();
+    Store::create(&folder, &key()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_the_files() {
+    use std::os::unix::fs::MetadataExt;
+    let (_guard, folder) = place();
+    let store = Store::create(&folder, &key()).unwrap();
+    store.snapshot(&folder.with_file_name("snapshot")).unwrap();
+    for place in [folder.clone(), folder.with_file_name("snapshot")] {
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&place), 0o700);
+        assert_eq!(mode(&place.join("keys")), 0o600);
+        assert_eq!(mode(&place.join("rows.redb")), 0o600);
+    }
+}
