@@ -95,7 +95,7 @@ fn operators_are_known_and_take_their_inputs() {
     );
     check(
         |model| model.nodes[2].outputs.push("more".to_owned()),
-        &relu(&[given.clone()], OpError::OutputCount { expected: 1, got: 2 }),
+        &relu(std::slice::from_ref(&given), OpError::OutputCount { expected: 1, got: 2 }),
     );
     check(
         |model| drop(model.nodes[2].attributes.insert("axis".to_owned(), Attribute::Int(0))),
