@@ -2,6 +2,8 @@
 
 mod error;
 mod options;
+mod shared;
+mod state;
 mod values;
 
 use std::sync::Arc;
@@ -9,12 +11,13 @@ use std::sync::Arc;
 pub use error::SessionError;
 pub use options::{Arena, SessionOptions, Spinning};
 use ort::session::SessionInputValue;
-use ort::session::builder::{PrepackedWeights, SessionBuilder};
+use ort::session::builder::SessionBuilder;
+use shared::SharedWeights;
+pub use state::State;
 pub use values::{Outputs, TensorView};
 
 use crate::check::Model;
 use crate::device::{CudaError, Device};
-use crate::runtime;
 use crate::spec::TensorSpec;
 
 /// A graph that is ready to run.
@@ -41,22 +44,21 @@ impl Session {
 
     /// Makes as many sessions of one graph, for as many threads.
     ///
-    /// They share what ONNX Runtime shares between sessions, the weights that it packed for its kernels. The crate's
-    /// documentation says how much memory that saves, and how much not.
+    /// They share the weights that ONNX Runtime leaves as they are in the file, embedding tables above all, and those
+    /// that it packs for its kernels; not those that it merges into new ones. The crate's documentation says how much
+    /// memory that saves.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_many(model: &Model, options: &SessionOptions, count: usize) -> Result<Vec<Self>, SessionError> {
-        // The container is made by ONNX Runtime: load it first, or ort panics.
-        runtime::environment()?;
-        let weights = PrepackedWeights::new();
+        let weights = SharedWeights::new(model)?;
         (0..count).map(|_| Self::open_with(model, options, Some(&weights))).collect()
     }
 
     fn open_with(
         model: &Model,
         options: &SessionOptions,
-        weights: Option<&PrepackedWeights>,
+        weights: Option<&SharedWeights>,
     ) -> Result<Self, SessionError> {
         let (mut builder, device) = match options.device {
             Device::Cpu => (options.builder()?, Device::Cpu),
@@ -77,7 +79,7 @@ impl Session {
                 .map_err(|error| SessionError::open(error.into()))?;
         }
         if let Some(weights) = weights {
-            builder = builder.with_prepacked_weights(weights).map_err(|error| SessionError::open(error.into()))?;
+            builder = weights.give(builder).map_err(SessionError::open)?;
         }
         let inner = builder.commit_from_memory(model.graph()).map_err(SessionError::open)?;
         let facts = model.facts();
@@ -109,13 +111,7 @@ impl Session {
     /// runs; [`SessionError::Run`] if an operator refuses.
     pub fn run<'s>(&'s mut self, inputs: &[(&str, TensorView<'_>)]) -> Result<Outputs<'s>, SessionError> {
         for (name, view) in inputs {
-            let spec = self.inputs.iter().find(|spec| spec.name == *name).ok_or_else(|| {
-                let known = self.inputs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ");
-                SessionError::UnknownInput { name: (*name).to_owned(), known }
-            })?;
-            if !view.fits(spec) {
-                return Err(SessionError::InputMismatch { expected: spec.to_string(), found: view.describe() });
-            }
+            self.fits(name, view)?;
         }
         if let Some(spec) = self.inputs.iter().find(|spec| inputs.iter().all(|(name, _)| *name != spec.name)) {
             return Err(SessionError::MissingInput { name: spec.name.clone() });
@@ -127,6 +123,24 @@ impl Session {
             .collect::<Result<_, ort::Error>>()
             .map_err(SessionError::run)?;
         self.inner.run(values).map(Outputs::new).map_err(SessionError::run)
+    }
+
+    /// Whether the graph has an input of this name, and it takes arrays like this one.
+    fn fits(&self, name: &str, view: &TensorView<'_>) -> Result<(), SessionError> {
+        let spec = self
+            .inputs
+            .iter()
+            .find(|spec| spec.name == name)
+            .ok_or_else(|| SessionError::UnknownInput { name: name.to_owned(), known: self.input_names() })?;
+        if view.fits(spec) {
+            Ok(())
+        } else {
+            Err(SessionError::InputMismatch { expected: spec.to_string(), found: view.describe() })
+        }
+    }
+
+    fn input_names(&self) -> String {
+        self.inputs.iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hydra_types::ndarray::{ArrayView, ArrayViewD, CowArray, Dimension, IxDyn};
 use ort::session::{SessionInputValue, SessionOutputs};
-use ort::value::TensorRef;
+use ort::value::{DynTensor, Tensor, TensorRef};
 
 use super::SessionError;
 use crate::spec::{Dim, Element, TensorSpec};
@@ -65,6 +65,16 @@ impl<'a> TensorView<'a> {
 
     pub(super) fn describe(&self) -> String {
         format!("{} {:?}", self.element(), self.shape())
+    }
+
+    /// A copy in a value that can be bound and outlives the view.
+    pub(super) fn owned(&self) -> Result<DynTensor, ort::Error> {
+        let shape = self.shape().to_vec();
+        Ok(match self {
+            Self::F32(view) => Tensor::from_array((shape, view.iter().copied().collect::<Vec<_>>()))?.upcast(),
+            Self::I64(view) => Tensor::from_array((shape, view.iter().copied().collect::<Vec<_>>()))?.upcast(),
+            Self::I32(view) => Tensor::from_array((shape, view.iter().copied().collect::<Vec<_>>()))?.upcast(),
+        })
     }
 
     pub(super) fn contiguous(&self) -> Contiguous<'a> {
