@@ -4,6 +4,7 @@ mod scratch;
 mod span;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hydra_types::{Fingerprint, UserId};
@@ -163,12 +164,25 @@ impl HeadBank {
         out: &mut [f32],
     ) -> Result<(), ScoreError> {
         self.check(names, features, out)?;
-        scratch.plan(self, names)?;
+        self.log_odds_of(0..names.len(), names, features, scratch, out)
+    }
+
+    /// As [`log_odds_into`](Self::log_odds_into) for some of the rows of checked arguments.
+    pub(crate) fn log_odds_of(
+        &self,
+        rows: Range<usize>,
+        names: &[HeadName],
+        features: &Features<'_>,
+        scratch: &mut Scratch,
+        out: &mut [f32],
+    ) -> Result<(), ScoreError> {
+        scratch.plan(self, rows, names)?;
         scratch.run(self, features);
         scratch.deliver(out)
     }
 
-    fn check(&self, names: &[HeadName], features: &Features<'_>, out: &[f32]) -> Result<(), ScoreError> {
+    /// Whether the arguments of a call fit together.
+    pub(crate) fn check(&self, names: &[HeadName], features: &Features<'_>, out: &[f32]) -> Result<(), ScoreError> {
         if features.body() != self.shared.body() {
             return Err(ScoreError::Body { expected: self.shared.body(), got: features.body() });
         }

@@ -7,6 +7,7 @@ mod kernel;
 mod matrix;
 mod pack;
 mod precision;
+mod resident;
 mod shared;
 mod weights;
 
@@ -19,5 +20,6 @@ pub use fit::{
 pub use head::{Head, HeadName};
 pub use pack::{Stamp, UnpackError, pack, pack_shared, unpack, unpack_shared};
 pub use precision::Precision;
+pub use resident::{HeadSource, Resident, ResidentError, ResidentHeads, ResidentStats};
 pub use shared::{BindError, Shared, SharedError};
 pub use weights::{Kind, Weights, WeightsError};

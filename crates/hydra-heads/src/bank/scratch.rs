@@ -1,5 +1,7 @@
 //! The plan of one call, in memory that is kept for the next.
 
+use std::ops::Range;
+
 use super::span::{Plan, Span};
 use super::{HeadBank, ScoreError};
 use crate::features::Features;
@@ -36,18 +38,18 @@ impl Scratch {
         Self::default()
     }
 
-    /// Looks every name up and sorts the rows by head.
-    pub(super) fn plan(&mut self, bank: &HeadBank, names: &[HeadName]) -> Result<(), ScoreError> {
+    /// Looks up the heads that `rows` name, and sorts these rows by head.
+    pub(super) fn plan(&mut self, bank: &HeadBank, rows: Range<usize>, names: &[HeadName]) -> Result<(), ScoreError> {
         self.entries.clear();
         self.stride = bank.shared.as_prior().inner();
         self.extra_stride = 0;
-        for (row, name) in names.iter().enumerate() {
+        for row in rows {
             let mut entry = Entry {
                 alone: false,
                 slot: Self::PRIOR,
                 row: u32::try_from(row).expect("fewer than 2^32 rows in a call"),
             };
-            if let &HeadName::User(user) = name {
+            if let HeadName::User(user) = names[row] {
                 entry.slot = bank.slot(user).ok_or(ScoreError::UnknownHead { row, user })?;
                 let kind = bank.head(entry.slot).kind();
                 entry.alone = !kind.adds_to_prior();
@@ -59,7 +61,7 @@ impl Scratch {
         self.entries.sort_unstable();
         self.picks.clear();
         self.picks.extend(self.entries.iter().map(|entry| entry.row));
-        let rows = names.len();
+        let rows = self.entries.len();
         self.inner.resize(rows * self.stride, 0.0);
         self.extra.resize(rows * self.extra_stride, 0.0);
         self.sorted.resize(rows, 0.0);
@@ -83,7 +85,8 @@ impl Scratch {
         for (entry, &log_odds) in self.entries.iter().zip(&self.sorted) {
             out[entry.row as usize] = log_odds;
         }
-        match out.iter().position(|log_odds| !log_odds.is_finite()) {
+        let overflown = self.entries.iter().zip(&self.sorted).filter(|(_, log_odds)| !log_odds.is_finite());
+        match overflown.map(|(entry, _)| entry.row as usize).min() {
             Some(row) => Err(ScoreError::Overflow { row }),
             None => Ok(()),
         }

@@ -5,3 +5,4 @@ mod bank;
 mod fit;
 mod golden;
 mod population;
+mod resident;
