@@ -48,13 +48,11 @@ pub(crate) trait View {
     ///
     /// # Errors
     /// If the rows cannot be read.
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), BackendError>;
+    fn scan(&self, from: &[u8], to: &[u8], row: OnRow<'_>) -> Result<(), BackendError>;
 }
+
+/// What is done with each key and value of a scan, and whether there shall be more.
+pub(crate) type OnRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// One change of a backend.
 #[derive(Clone, PartialEq, Eq, Debug)]

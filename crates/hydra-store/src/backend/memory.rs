@@ -1,10 +1,9 @@
 //! Rows in a map: what every other backend is compared with.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use super::{Backend, BackendError, Change, View};
+use super::{Backend, BackendError, Change, OnRow, View};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -38,12 +37,7 @@ impl View for Rows {
         Ok(keys.iter().map(|&key| self.get(key).cloned()).collect())
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), BackendError> {
+    fn scan(&self, from: &[u8], to: &[u8], row: OnRow<'_>) -> Result<(), BackendError> {
         for (key, value) in self.range(from.to_vec()..to.to_vec()) {
             if row(key, value).is_break() {
                 break;

@@ -1,7 +1,6 @@
 //! Rows in a redb file.
 
 use std::any::Any;
-use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::RwLock;
 
@@ -10,7 +9,7 @@ use redb::{
     StorageBackend, StorageError, TableDefinition, TableError, TransactionError,
 };
 
-use super::{Backend, BackendError, Change, View};
+use super::{Backend, BackendError, Change, OnRow, View};
 use crate::disk::DiskFile;
 
 /// Rows in one table of a redb file.
@@ -104,7 +103,7 @@ impl Backend for RedbBackend {
                             rows.remove(key.as_slice()).map_err(storage_error)?;
                         }
                         Change::DeleteRange { from, to } => {
-                            rows.retain_in(from.as_slice()..to.as_slice(), |_, _| false).map_err(storage_error)?
+                            rows.retain_in(from.as_slice()..to.as_slice(), |_, _| false).map_err(storage_error)?;
                         }
                     }
                 }
@@ -142,12 +141,7 @@ impl View for RedbView {
         })
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        row: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), BackendError> {
+    fn scan(&self, from: &[u8], to: &[u8], row: OnRow<'_>) -> Result<(), BackendError> {
         guarded(|| {
             for entry in ReadableTable::range(&self.rows, from..to).map_err(storage_error)? {
                 let (key, value) = entry.map_err(storage_error)?;

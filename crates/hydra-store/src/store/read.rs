@@ -63,8 +63,7 @@ impl Store {
     /// [`StoreError::DoesNotOpen`] if what lies there was not put there, [`StoreError::DamagedKey`] if the key is
     /// damaged, or what the backend said.
     pub fn get(&self, scope: &Scope, table: Table, slot: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut values = self.get_many(&[Read { scope, table, slot }])?;
-        Ok(values.pop().expect("one value for one read"))
+        Ok(self.get_many(&[Read { scope, table, slot }])?.pop().flatten())
     }
 
     /// What is in many slots, of one user or of many, as of one moment.
@@ -90,7 +89,7 @@ impl Store {
         let mut values = Vec::with_capacity(reads.len());
         for (read, row) in reads.iter().zip(rows) {
             let value = match row {
-                Some((vault, row)) => match sealed.next().expect("one answer for each row") {
+                Some((vault, row)) => match sealed.next().flatten() {
                     Some(sealed) => {
                         let keys = self.keys_of(&mut last, read.scope.user(), vault)?;
                         Some(open_value(keys, read.table, &row, sealed)?)
@@ -109,8 +108,7 @@ impl Store {
     /// # Errors
     /// As [`get`](Self::get).
     pub fn scan(&self, scan: Scan<'_>) -> Result<Vec<Row>, StoreError> {
-        let mut rows = self.scan_many(&[scan])?;
-        Ok(rows.pop().expect("one answer for one scan"))
+        Ok(self.scan_many(&[scan])?.pop().unwrap_or_default())
     }
 
     /// The slots of many tables, of one user or of many, as of one moment.

@@ -19,6 +19,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`commit_many`](Self::commit_many).
+    #[expect(clippy::missing_panics_doc, reason = "what it expects holds by construction")]
     pub fn commit(&self, batch: &Batch) -> Result<Generation, StoreError> {
         let mut generations = self.commit_many(std::slice::from_ref(batch))?;
         Ok(generations.pop().expect("one generation for one batch"))
@@ -36,6 +37,7 @@ impl Store {
     /// [`StoreError::Conflict`], [`StoreError::EmptyBatch`], [`StoreError::SlotLength`], [`StoreError::ValueLength`] and
     /// [`StoreError::Full`]: nothing was written. After another error it is not known whether the changes were made:
     /// open the store again and read.
+    #[expect(clippy::missing_panics_doc, reason = "what it expects holds by construction")]
     pub fn commit_many(&self, batches: &[Batch]) -> Result<Vec<Generation>, StoreError> {
         batches.iter().try_for_each(Batch::check)?;
         let mut writer = self.writer()?;

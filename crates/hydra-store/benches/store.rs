@@ -1,0 +1,215 @@
+//! How fast appends, bulk loads, opening, cold reads and forgetting are: `cargo bench -p hydra-store -- --json`.
+//!
+//! `--users N` (100,000) and `--records N` a user (2) set the size. A record is 200 bytes of text and a vector of 384
+//! `f32`. The plain sync of a small file is measured in the same run, because a durable append cannot be faster.
+#![expect(clippy::print_stdout, reason = "a bench reports")]
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use hydra_store::{Batch, Scan, Store, StoreKey, Table};
+use hydra_types::{Scope, UserId};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+const RECORDS: Table = Table::new("records");
+const VECTORS: Table = Table::new("vectors");
+const TEXT_BYTES: usize = 200;
+const VECTOR_BYTES: usize = 384 * 4;
+const APPENDS: usize = 400;
+const FORGETS: usize = 100;
+const COLD_READS: usize = 2_000;
+
+struct Arguments {
+    json: bool,
+    users: u64,
+    records: u64,
+    /// Set in the second process, which opens what the first one wrote.
+    probe: Option<String>,
+}
+
+fn main() -> Result<()> {
+    let arguments = arguments()?;
+    if let Some(folder) = &arguments.probe {
+        println!("{}", probe(Path::new(folder), arguments.users)?);
+        return Ok(());
+    }
+    let report = measure(&arguments)?;
+    if arguments.json {
+        println!("{report}");
+    } else {
+        println!("{report:#}");
+    }
+    Ok(())
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut parsed = Arguments { json: false, users: 1_000, records: 2, probe: None };
+    let mut arguments = std::env::args().skip(1);
+    let mut users = None;
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "--json" => parsed.json = true,
+            // Only `cargo bench` says so; `cargo test` runs this too and should not take minutes.
+            "--bench" => parsed.users = 100_000,
+            "--users" => users = Some(value()?.parse()?),
+            "--records" => parsed.records = value()?.parse()?,
+            "--probe" => parsed.probe = Some(value()?),
+            _ => {}
+        }
+    }
+    parsed.users = users.unwrap_or(parsed.users);
+    Ok(parsed)
+}
+
+fn measure(arguments: &Arguments) -> Result<Value> {
+    let place = tempfile::tempdir_in(".")?;
+    let folder = place.path().join("store");
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let store = Store::create(&folder, &key())?;
+
+    let start = Instant::now();
+    let users: Vec<_> = (0..arguments.users).collect();
+    for record in 0..arguments.records {
+        for users in users.chunks(2_000) {
+            let batches: Vec<_> = users.iter().map(|&user| append(user, record, &mut rng)).collect();
+            store.commit_many(&batches)?;
+        }
+    }
+    let batched = number(arguments.users * arguments.records) / start.elapsed().as_secs_f64();
+
+    let mut appends = Vec::new();
+    for nth in 0..APPENDS {
+        let user = rng.random_range(0..arguments.users);
+        let batch = append(user, arguments.records + nth as u64, &mut rng);
+        appends.push(micros(|| store.commit(&batch))?);
+    }
+    let syncs = plain_syncs(place.path())?;
+
+    let mut forgets = Vec::new();
+    for nth in 0..FORGETS {
+        // Spread over the store; none twice.
+        let user = nth as u64 * (arguments.users / FORGETS as u64);
+        forgets.push(micros(|| store.forget(&scope(user)))? / 1_000.0);
+    }
+    drop(store);
+    let rows_mib = number(fs::metadata(folder.join("rows.redb"))?.len()) / MIB;
+
+    let page_cache_dropped = drop_page_cache();
+    let probed = Command::new(std::env::current_exe()?)
+        .args(["--users", &arguments.users.to_string(), "--probe"])
+        .arg(&folder)
+        .output()?;
+    if !probed.status.success() {
+        return Err(format!("the probe failed: {}", String::from_utf8_lossy(&probed.stderr)).into());
+    }
+    let mut report: Value = serde_json::from_slice(&probed.stdout)?;
+    let append_p50 = percentile(&mut appends, 0.50);
+    let sync_p50 = percentile(&mut syncs.clone(), 0.50);
+    let own = json!({
+        "users": arguments.users,
+        "records_per_user": arguments.records,
+        "rows_mib": rows_mib,
+        "page_cache_dropped": page_cache_dropped,
+        "append_p50_us": append_p50,
+        "append_p99_us": percentile(&mut appends, 0.99),
+        "plain_sync_p50_us": sync_p50,
+        "append_in_plain_syncs": append_p50 / sync_p50,
+        "batched_records_per_s": batched,
+        "forget_ms": percentile(&mut forgets, 0.99),
+        "forget_p50_ms": percentile(&mut forgets, 0.50),
+    });
+    let (Value::Object(report_keys), Value::Object(own)) = (&mut report, own) else {
+        return Err("the probe printed no object".into());
+    };
+    report_keys.extend(own);
+    Ok(report)
+}
+
+/// A fresh process: opening, its resident memory, and the first read of users nobody asked for yet.
+fn probe(folder: &Path, users: u64) -> Result<Value> {
+    let before = resident_mib()?;
+    let start = Instant::now();
+    let store = Store::open(folder, &key())?;
+    let open_ms = start.elapsed().as_secs_f64() * 1_000.0;
+    let resident = resident_mib()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut reads = Vec::new();
+    for _ in 0..COLD_READS {
+        let scope = scope(rng.random_range(0..users));
+        reads.push(micros(|| store.scan(Scan::new(&scope, RECORDS)))?);
+    }
+    Ok(json!({
+        "open_ms": open_ms,
+        "rss_mib": resident,
+        "rss_before_open_mib": before,
+        "cold_read_p50_us": percentile(&mut reads, 0.50),
+        "cold_read_p99_us": percentile(&mut reads, 0.99),
+    }))
+}
+
+/// One record with its vector.
+fn append(user: u64, record: u64, rng: &mut ChaCha8Rng) -> Batch {
+    let mut text = vec![0; TEXT_BYTES];
+    let mut vector = vec![0; VECTOR_BYTES];
+    rng.fill(text.as_mut_slice());
+    rng.fill(vector.as_mut_slice());
+    let slot = record.to_be_bytes();
+    Batch::new(&scope(user)).put(RECORDS, slot, text).put(VECTORS, slot, vector)
+}
+
+fn plain_syncs(folder: &Path) -> Result<Vec<f64>> {
+    let mut file = File::create(folder.join("plain"))?;
+    (0..APPENDS).map(|_| micros(|| file.write_all(&[1; 4096]).and_then(|()| file.sync_data()))).collect()
+}
+
+fn micros<T, E: Error + 'static>(work: impl FnOnce() -> Result<T, E>) -> Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64() * 1e6)
+}
+
+fn percentile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into the values")]
+    let at = (values.len() as f64 * share) as usize;
+    values[at.min(values.len() - 1)]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of this bench are far below 2^53")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+/// Resident memory of this process; Linux only, elsewhere zero.
+fn resident_mib() -> Result<f64> {
+    let Ok(status) = fs::read_to_string("/proc/self/status") else {
+        return Ok(0.0);
+    };
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).unwrap_or("0");
+    Ok(kib.parse::<f64>()? / 1024.0)
+}
+
+/// Whether reads come from the disk from now on; that needs root, and is reported.
+fn drop_page_cache() -> bool {
+    fs::write("/proc/sys/vm/drop_caches", "1").is_ok()
+}
+
+fn scope(user: u64) -> Scope {
+    Scope::acting_for(UserId::new(u128::from(user)))
+}
+
+fn key() -> StoreKey {
+    StoreKey::from_bytes([5; 32])
+}
+
+const MIB: f64 = 1_048_576.0;
