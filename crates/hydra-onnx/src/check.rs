@@ -9,6 +9,7 @@
 mod error;
 mod graph;
 mod tensor;
+mod weight;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,9 @@ use std::sync::Arc;
 
 pub use error::CheckError;
 pub(crate) use tensor::is_file_name;
+pub(crate) use weight::Weight;
+#[cfg(feature = "runtime")]
+pub(crate) use weight::WeightType;
 
 use crate::spec::TensorSpec;
 
@@ -28,6 +32,7 @@ pub struct Model {
     graph: Arc<[u8]>,
     data: BTreeMap<String, Arc<[u8]>>,
     facts: GraphFacts,
+    weights: Arc<[Weight]>,
 }
 
 /// What the check read from a graph.
@@ -63,8 +68,8 @@ impl Model {
     /// The first reason why ONNX Runtime should not see it.
     pub fn with_data(graph: impl Into<Arc<[u8]>>, data: BTreeMap<String, Arc<[u8]>>) -> Result<Self, CheckError> {
         let graph = graph.into();
-        let facts = graph::check(&graph, &data)?;
-        Ok(Self { graph, data, facts })
+        let (facts, weights) = graph::check(&graph, &data)?;
+        Ok(Self { graph, data, facts, weights: weights.into() })
     }
 
     /// The bytes of the graph.
@@ -77,6 +82,12 @@ impl Model {
     #[must_use]
     pub fn data(&self) -> &BTreeMap<String, Arc<[u8]>> {
         &self.data
+    }
+
+    /// Large initialisers, with their bytes: what sessions can share.
+    #[cfg_attr(not(feature = "runtime"), allow(dead_code))]
+    pub(crate) fn weights(&self) -> impl Iterator<Item = (&Weight, &[u8])> {
+        self.weights.iter().map(|weight| (weight, weight.bytes(self)))
     }
 
     /// What the check read.

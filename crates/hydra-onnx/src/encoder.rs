@@ -240,7 +240,7 @@ impl Encoder {
             let states = outputs.f32::<Ix3>(Kind::Encoder.output())?;
             for (at, &row) in batch.iter().enumerate() {
                 let tokens = states.slice(s![at, ..rows[row].len(), ..]);
-                if !tokens.rows().into_iter().all(|token| pooling::is_finite(&token)) {
+                if !tokens.rows().into_iter().all(pooling::is_finite) {
                     return Err(EncoderError::NotFinite { row });
                 }
                 features[row] = tokens.to_owned();

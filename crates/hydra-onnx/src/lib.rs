@@ -36,7 +36,16 @@
 //! # What is held, and what is shared
 //! A bundle holds the bytes of its model while it lives, and a session holds its own copy: drop the bundle when the
 //! sessions are open. Sessions of [`Session::open_many`] share large initialisers and what ONNX Runtime packs from them.
-//! MEMORY
+//! Measured with all-MiniLM-L6-v2 in fp32 (90 MB of weights), resident after the first run, without the bundle:
+//!
+//! | sessions | [`Session::open`] each | [`Session::open_many`] |
+//! |---|---|---|
+//! | 1 | 144 MB | 181 MB |
+//! | 2 | 265 MB | 216 MB |
+//! | 4 | 464 MB | 223 MB |
+//!
+//! What ONNX Runtime merges into new tensors, the weights of fused attention above all, every session has for itself,
+//! and half-precision weights are not shared; that is also why `open_many` of one session costs more than `open`.
 //!
 //! # Exact rows
 //! Rows of a batch never see each other's tokens, but arithmetic is not quite blind to company: padding and batch shape

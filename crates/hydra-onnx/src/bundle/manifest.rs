@@ -251,6 +251,9 @@ impl Manifest {
     }
 
     /// The bytes of `manifest.json`.
+    ///
+    /// # Panics
+    /// Never: a manifest is plain data with text keys.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         let body = Body::from(self.clone());

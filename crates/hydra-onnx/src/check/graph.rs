@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::wire::{Field, Fields};
 use super::{
     CheckError, GraphFacts, IR_VERSIONS, MAX_DEPTH, MAX_DIMS, MAX_EDGES, MAX_NAME, MAX_NODES, MAX_TENSORS, OPSETS,
-    OTHER_DOMAINS, tensor,
+    OTHER_DOMAINS, Weight, tensor,
 };
 use crate::spec::{Dim, Element, TensorSpec};
 
 /// Checks a `ModelProto`.
-pub(super) fn check(model: &[u8], data: &BTreeMap<String, Arc<[u8]>>) -> Result<GraphFacts, CheckError> {
+pub(super) fn check(model: &[u8], data: &BTreeMap<String, Arc<[u8]>>) -> Result<(GraphFacts, Vec<Weight>), CheckError> {
     let (mut ir_version, mut opset, mut graph) = (None, None, None);
     for field in Fields::new(model) {
         let field = field?;
@@ -37,7 +37,7 @@ pub(super) fn check(model: &[u8], data: &BTreeMap<String, Arc<[u8]>>) -> Result<
         let (min, max) = (*OPSETS.start(), *OPSETS.end());
         return Err(CheckError::Opset { found: opset, min, max });
     }
-    let mut walk = Walk { data, nodes: 0, tensors: 0, tensor_bytes: 0 };
+    let mut walk = Walk { data, nodes: 0, tensors: 0, tensor_bytes: 0, weights: Vec::new() };
     let edges = walk.graph(graph.ok_or(CheckError::Missing { what: "graph" })?, 0)?;
     let inputs = edges
         .inputs
@@ -46,8 +46,9 @@ pub(super) fn check(model: &[u8], data: &BTreeMap<String, Arc<[u8]>>) -> Result<
         .map(Edge::spec)
         .collect::<Result<_, _>>()?;
     let outputs = edges.outputs.iter().map(Edge::spec).collect::<Result<_, _>>()?;
-    let Walk { nodes, tensor_bytes, .. } = walk;
-    Ok(GraphFacts { ir_version, opset, inputs, outputs, nodes, tensor_bytes })
+    let Walk { nodes, tensor_bytes, weights, .. } = walk;
+    let weights = weights.into_iter().filter_map(|tensor| Weight::new(tensor, model)).collect();
+    Ok((GraphFacts { ir_version, opset, inputs, outputs, nodes, tensor_bytes }, weights))
 }
 
 /// Sets a field that may stand once.
@@ -68,11 +69,13 @@ pub(super) fn name(field: Field<'_>) -> Result<&str, CheckError> {
 }
 
 /// Counts over the whole file, subgraphs included.
-struct Walk<'d> {
+struct Walk<'d, 'a> {
     data: &'d BTreeMap<String, Arc<[u8]>>,
     nodes: usize,
     tensors: usize,
     tensor_bytes: u64,
+    /// Initialisers of the outermost graph.
+    weights: Vec<tensor::CheckedTensor<'a>>,
 }
 
 /// What a graph takes and gives.
@@ -83,8 +86,8 @@ struct Edges<'a> {
     initialisers: HashSet<&'a str>,
 }
 
-impl Walk<'_> {
-    fn graph<'a>(&mut self, message: Fields<'a>, depth: usize) -> Result<Edges<'a>, CheckError> {
+impl<'a> Walk<'_, 'a> {
+    fn graph(&mut self, message: Fields<'a>, depth: usize) -> Result<Edges<'a>, CheckError> {
         if depth > MAX_DEPTH {
             return Err(CheckError::TooDeep { limit: MAX_DEPTH });
         }
@@ -100,6 +103,9 @@ impl Walk<'_> {
                     }
                     if !edges.initialisers.insert(tensor.name) {
                         return Err(CheckError::Duplicate { name: tensor.name.to_owned() });
+                    }
+                    if depth == 0 {
+                        self.weights.push(tensor);
                     }
                 }
                 11 => push(&mut edges.inputs, edge(field.message()?)?, "inputs")?,
@@ -121,7 +127,7 @@ impl Walk<'_> {
         Ok(edges)
     }
 
-    fn node(&mut self, message: Fields<'_>, depth: usize) -> Result<(), CheckError> {
+    fn node(&mut self, message: Fields<'a>, depth: usize) -> Result<(), CheckError> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             return Err(CheckError::TooMany { what: "nodes", limit: MAX_NODES });
@@ -156,7 +162,7 @@ impl Walk<'_> {
         known_domain(domain.unwrap_or(""))
     }
 
-    fn attribute(&mut self, message: Fields<'_>, depth: usize) -> Result<(), CheckError> {
+    fn attribute(&mut self, message: Fields<'a>, depth: usize) -> Result<(), CheckError> {
         let (mut tensor, mut graph) = (None, None);
         for field in message {
             let field = field?;
@@ -179,7 +185,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn tensor<'a>(&mut self, field: Field<'a>) -> Result<tensor::CheckedTensor<'a>, CheckError> {
+    fn tensor(&mut self, field: Field<'a>) -> Result<tensor::CheckedTensor<'a>, CheckError> {
         self.tensors += 1;
         if self.tensors > MAX_TENSORS {
             return Err(CheckError::TooMany { what: "tensors", limit: MAX_TENSORS });

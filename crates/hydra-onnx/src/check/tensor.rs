@@ -6,10 +6,19 @@ use std::sync::Arc;
 use super::wire::{Field, Fields, Packed};
 use super::{CheckError, MAX_DIMS, MAX_EDGES, graph};
 
-/// What a checked tensor is called and how many bytes its numbers are.
+/// What a checked tensor is called, how many bytes its numbers are, and where they lie if they lie in one piece.
 pub(super) struct CheckedTensor<'a> {
     pub(super) name: &'a str,
     pub(super) bytes: u64,
+    pub(super) code: u64,
+    pub(super) dims: Vec<i64>,
+    pub(super) place: Option<Place<'a>>,
+}
+
+/// Where the numbers of a tensor lie.
+pub(super) enum Place<'a> {
+    Inside(&'a [u8]),
+    Beside { location: &'a str, offset: u64 },
 }
 
 /// Checks a `TensorProto`.
@@ -21,8 +30,9 @@ pub(super) fn check<'a>(
     for field in message {
         tensor.field(field?)?;
     }
-    let bytes = tensor.verify(data)?;
-    Ok(CheckedTensor { name: tensor.name.unwrap_or(""), bytes })
+    let (bytes, place) = tensor.verify(data)?;
+    let (name, code) = (tensor.name.unwrap_or(""), tensor.code.unwrap_or(0));
+    Ok(CheckedTensor { name, bytes, code, dims: tensor.dims, place })
 }
 
 #[derive(Default)]
@@ -82,7 +92,7 @@ impl<'a> Tensor<'a> {
         Ok(())
     }
 
-    fn verify(&self, data: &BTreeMap<String, Arc<[u8]>>) -> Result<u64, CheckError> {
+    fn verify(&self, data: &BTreeMap<String, Arc<[u8]>>) -> Result<(u64, Option<Place<'a>>), CheckError> {
         let code = self.code.ok_or(CheckError::Missing { what: "type of a tensor" })?;
         let (bits, field) = storage(code).ok_or_else(|| CheckError::TensorType { tensor: self.display(), code })?;
         let numbers = self
@@ -96,7 +106,7 @@ impl<'a> Tensor<'a> {
             .map(|bits| bits / 8)
             .ok_or_else(|| CheckError::TensorShape { tensor: self.display() })?;
         let found = match (self.external, self.raw, self.typed) {
-            (true, None, None) => return self.external(expected, data).map(|()| expected),
+            (true, None, None) => return self.external(expected, data).map(|place| (expected, Some(place))),
             (false, Some(raw), None) if self.entries.is_empty() => raw.len() as u64,
             // Numbers in typed fields are compared by count; two 4-bit numbers share one entry.
             (false, None, Some((number, count))) if self.entries.is_empty() && number == field => {
@@ -107,13 +117,13 @@ impl<'a> Tensor<'a> {
             _ => return Err(CheckError::TensorStorage { tensor: self.display() }),
         };
         if found == expected {
-            Ok(expected)
+            Ok((expected, self.raw.map(Place::Inside)))
         } else {
             Err(CheckError::TensorLength { tensor: self.display(), expected, found })
         }
     }
 
-    fn external(&self, expected: u64, data: &BTreeMap<String, Arc<[u8]>>) -> Result<(), CheckError> {
+    fn external(&self, expected: u64, data: &BTreeMap<String, Arc<[u8]>>) -> Result<Place<'a>, CheckError> {
         let refused = || CheckError::ExternalEntry { tensor: self.display() };
         let (mut location, mut offset, mut length) = (None, None, None);
         for &(key, value) in &self.entries {
@@ -151,7 +161,7 @@ impl<'a> Tensor<'a> {
         if length != expected {
             return Err(CheckError::TensorLength { tensor: self.display(), expected, found: length });
         }
-        Ok(())
+        Ok(Place::Beside { location, offset })
     }
 
     fn display(&self) -> String {

@@ -66,7 +66,7 @@ impl CrossEncoder {
         let work = self.engine.run(&rows, |batch, outputs| {
             let given = outputs.f32::<Ix2>(Kind::CrossEncoder.output())?;
             for (at, &row) in batch.iter().enumerate() {
-                if !pooling::is_finite(&given.row(at)) {
+                if !pooling::is_finite(given.row(at)) {
                     return Err(EncoderError::NotFinite { row });
                 }
                 logits.row_mut(row).assign(&given.row(at));

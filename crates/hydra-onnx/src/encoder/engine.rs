@@ -117,7 +117,7 @@ impl Engine {
             INPUT_IDS => Some((INPUT_IDS, array(pad, &|row, at| row.ids[at].into()))),
             ATTENTION_MASK => Some((ATTENTION_MASK, array(0, &|_, _| 1))),
             TOKEN_TYPE_IDS => Some((TOKEN_TYPE_IDS, array(0, &|row, at| row.types[at].into()))),
-            POSITION_IDS => Some((POSITION_IDS, array(0, &|_, at| at as i64))),
+            POSITION_IDS => Some((POSITION_IDS, array(0, &|_, at| i64::try_from(at).expect("rows are short")))),
             _ => None,
         };
         self.session.inputs().iter().filter_map(|spec| make(&spec.name)).collect()

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use hydra_onnx::{
     Bound, Bundle, BundleError, CheckError, Description, Kind, Manifest, Measure, Model, Parity, Pooling, Precision,
@@ -69,17 +68,12 @@ fn every_flipped_byte_is_refused_or_changes_nothing() {
     for name in FILES {
         let bytes = fs::read(dir.join(name)).unwrap();
         for at in 0..bytes.len() {
-            for mask in [0x01, 0x20, 0x80] {
-                let mut damaged = bytes.clone();
-                damaged[at] ^= mask;
-                fs::write(dir.join(name), &damaged).unwrap();
-                match Bundle::open(&dir) {
-                    Err(error) => assert!(!error.to_string().is_empty()),
-                    Ok(read) => {
-                        assert_eq!(name, "manifest.json", "byte {at}");
-                        assert_eq!(read.manifest(), whole.manifest(), "byte {at}");
-                    }
-                }
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(dir.join(name), &damaged).unwrap();
+            if let Ok(read) = Bundle::open(&dir) {
+                assert_eq!(name, "manifest.json", "byte {at}");
+                assert_eq!(read.manifest(), whole.manifest(), "byte {at}");
             }
         }
         fs::write(dir.join(name), bytes).unwrap();
@@ -211,7 +205,7 @@ fn a_graph_with_other_inputs_or_a_missing_file_is_refused() {
     assert!(renamed);
     let graph: Vec<u8> = replace(model.graph(), b"input_ids", b"input_idx");
     let other = Model::with_data(graph, model.data().clone()).unwrap();
-    let error = Bundle::new(description(), other, Arc::from(*b"{}")).unwrap_err();
+    let error = Bundle::new(description(), other, b"{}".to_vec()).unwrap_err();
     assert!(matches!(error, BundleError::Interface { what: "inputs", .. }), "{error}");
 }
 

@@ -124,7 +124,8 @@ fn external_ranges_stay_inside_their_file() {
         let tensor = external("w", &[2], &[("location", "w.data"), ("offset", offset), ("length", length)]);
         assert!(matches!(refused_tensor(&tensor), CheckError::ExternalRange { .. }), "{offset} {length}");
     }
-    for (key, value) in [("offset", "-1"), ("offset", "+1"), ("length", "8 "), ("length", "99999999999999999999"), ("x", "")]
+    for (key, value) in
+        [("offset", "-1"), ("offset", "+1"), ("length", "8 "), ("length", "99999999999999999999"), ("x", "")]
     {
         let tensor = external("w", &[2], &[("location", "w.data"), (key, value)]);
         assert_eq!(refused_tensor(&tensor), CheckError::ExternalEntry { tensor: "w".into() }, "{key} {value}");
@@ -158,7 +159,8 @@ fn nesting_is_bounded() {
 fn counts_and_names_are_bounded() {
     let many = refused_graph(|graph| (0..200_001).fold(graph, |graph, _| graph.message(1, &node("Identity"))));
     assert_eq!(many, CheckError::TooMany { what: "nodes", limit: 200_000 });
-    let many = refused_graph(|graph| (0..5000).fold(graph, |graph, at| graph.message(11, &edge(&at.to_string(), 1, &[1]))));
+    let many =
+        refused_graph(|graph| (0..5000).fold(graph, |graph, at| graph.message(11, &edge(&at.to_string(), 1, &[1]))));
     assert_eq!(many, CheckError::TooMany { what: "inputs", limit: 4096 });
     let wide = node("Concat");
     let wide = (0..5000).fold(wide, |node, _| node.bytes(1, "x"));
@@ -196,10 +198,7 @@ fn versions_and_operators_that_are_not_known_are_refused() {
     assert!(matches!(versions(8, 12), CheckError::Opset { found: 12, .. }));
     assert!(matches!(versions(8, i64::MAX), CheckError::Opset { .. }));
     let custom = Message::new().bytes(1, "evil").int(2, 1);
-    assert_eq!(
-        refused(model(&graph(|graph| graph)).message(8, &custom)),
-        CheckError::Domain { domain: "evil".into() }
-    );
+    assert_eq!(refused(model(&graph(|graph| graph)).message(8, &custom)), CheckError::Domain { domain: "evil".into() });
     let custom = node("Run").bytes(7, "evil");
     assert_eq!(refused_graph(|graph| graph.message(1, &custom)), CheckError::Domain { domain: "evil".into() });
     for field in [20, 25] {

@@ -25,10 +25,10 @@ fn texts(count: usize) -> Vec<String> {
 
 #[test]
 fn nothing_in_nothing_out() {
-    let encoded = encoder(EncoderOptions::default()).encode::<&str>(&[]).unwrap();
+    let encoded = encoder(EncoderOptions::default()).encode(&[""; 0]).unwrap();
     assert_eq!(encoded.features.dim(), (0, 8));
     assert_eq!((encoded.tokens.len(), encoded.work.batches), (0, 0));
-    let none = encoder(EncoderOptions::default()).encode_tokens::<&str>(&[]).unwrap();
+    let none = encoder(EncoderOptions::default()).encode_tokens(&[""; 0]).unwrap();
     assert!(none.features.is_empty());
 }
 
@@ -176,13 +176,13 @@ fn a_tokenizer_that_is_none_is_an_error() {
 
 #[test]
 fn encoders_of_one_bundle_work_on_several_threads() {
-    let texts = texts(200);
+    let texts = &texts(200);
     let options = EncoderOptions::default();
-    let expected = encoder(options).encode(&texts).unwrap().features;
+    let expected = encoder(options).encode(texts).unwrap().features;
     let encoders = Encoder::open_many(&bundle("tiny-encoder"), &options, 3).unwrap();
     std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            encoders.into_iter().map(|mut encoder| scope.spawn(|| { let texts = &texts; encoder.encode(texts).unwrap().features })).collect();
+        let encode = |mut encoder: Encoder| scope.spawn(move || encoder.encode(texts).unwrap().features);
+        let threads: Vec<_> = encoders.into_iter().map(encode).collect();
         for thread in threads {
             assert_eq!(thread.join().unwrap(), expected);
         }

@@ -1,5 +1,7 @@
 //! What a caller sees of hydra-onnx, on bundles of a few kilobytes.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "functions of tests are tests")]
+
 mod bundle;
 mod check;
 mod encode;

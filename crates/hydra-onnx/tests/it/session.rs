@@ -18,7 +18,7 @@ fn session(options: SessionOptions) -> Session {
 }
 
 fn states(session: &mut Session, ids: &Array2<i64>) -> Vec<f32> {
-    let (mask, types) = (Array2::ones(ids.dim()), Array2::zeros(ids.dim()));
+    let (mask, types) = (Array2::<i64>::ones(ids.dim()), Array2::<i64>::zeros(ids.dim()));
     let inputs: [(&str, _); 3] = [
         ("token_type_ids", types.view().into()),
         ("input_ids", ids.view().into()),
@@ -94,14 +94,22 @@ fn an_output_is_asked_for_by_name_and_axes() {
 fn an_operator_that_refuses_its_inputs_is_an_error() {
     let mut session = session(SessionOptions::default());
     let (ids, mask) = (array![[9999_i64, 1]], Array2::<i64>::ones((1, 2)));
-    let inputs = [("input_ids", ids.view().into()), ("attention_mask", mask.view().into()), ("token_type_ids", mask.view().into())];
+    let inputs = [
+        ("input_ids", ids.view().into()),
+        ("attention_mask", mask.view().into()),
+        ("token_type_ids", mask.view().into()),
+    ];
     assert!(matches!(session.run(&inputs), Err(SessionError::Run { .. })));
 }
 
 #[test]
 fn a_graph_that_passes_the_check_and_means_nothing_is_refused_by_onnx_runtime() {
     let node = Message::new().bytes(1, "x").bytes(2, "y").bytes(4, "NoSuchOperator");
-    let graph = Message::new().message(1, &node).bytes(2, "g").message(11, &edge("x", 1, &[2])).message(12, &edge("y", 1, &[2]));
+    let graph = Message::new()
+        .message(1, &node)
+        .bytes(2, "g")
+        .message(11, &edge("x", 1, &[2]))
+        .message(12, &edge("y", 1, &[2]));
     let model = Model::new(model(&graph).finish()).unwrap();
     assert!(matches!(Session::open(&model, &SessionOptions::default()), Err(SessionError::Open { .. })));
 }
