@@ -24,7 +24,7 @@ const VECTORS: Table = Table::new("vectors");
 const TEXT_BYTES: usize = 200;
 const VECTOR_BYTES: usize = 384 * 4;
 const APPENDS: usize = 400;
-const FORGETS: usize = 100;
+const FORGETS: usize = 300;
 const COLD_READS: usize = 2_000;
 
 struct Arguments {
@@ -92,7 +92,7 @@ fn measure(arguments: &Arguments) -> Result<Value> {
         let batch = append(user, arguments.records + nth as u64, &mut rng);
         appends.push(micros(|| store.commit(&batch))?);
     }
-    let syncs = plain_syncs(place.path())?;
+    let mut syncs = plain_syncs(place.path())?;
 
     let mut forgets = Vec::new();
     for nth in 0..FORGETS {
@@ -113,7 +113,7 @@ fn measure(arguments: &Arguments) -> Result<Value> {
     }
     let mut report: Value = serde_json::from_slice(&probed.stdout)?;
     let append_p50 = percentile(&mut appends, 0.50);
-    let sync_p50 = percentile(&mut syncs.clone(), 0.50);
+    let sync_p50 = percentile(&mut syncs, 0.50);
     let own = json!({
         "users": arguments.users,
         "records_per_user": arguments.records,
@@ -122,6 +122,7 @@ fn measure(arguments: &Arguments) -> Result<Value> {
         "append_p50_us": append_p50,
         "append_p99_us": percentile(&mut appends, 0.99),
         "plain_sync_p50_us": sync_p50,
+        "plain_sync_p99_us": percentile(&mut syncs, 0.99),
         "append_in_plain_syncs": append_p50 / sync_p50,
         "batched_records_per_s": batched,
         "forget_ms": percentile(&mut forgets, 0.99),

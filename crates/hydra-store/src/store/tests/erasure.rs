@@ -60,6 +60,18 @@ fn no_file_has_the_text_or_the_id_and_after_forgetting_none_has_the_key() {
     assert!(report.is_whole() && report.unreadable_rows == 0, "{report:?}");
 }
 
+#[test]
+fn a_key_that_was_forgotten_does_not_come_back_when_the_power_goes_out() {
+    let disk = SimDisk::default();
+    let store = create(&disk).unwrap();
+    store.commit(&put(&scope(0), b"1", b"text")).unwrap();
+    let sealed_key = disk.bytes(&folder().join(KEYS_FILE))[136..256].to_vec();
+    store.forget(&scope(0)).unwrap();
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+    let found = disk.after_crash(crate::disk::sim::Loss::AllUnsynced, &mut rng);
+    assert!(!on_disk(&found, &sealed_key));
+}
+
 /// The order of forgetting is key first: what is left if the deletion of the rows never happens is unreadable, is said
 /// to be, and is deleted later.
 #[test]
