@@ -1,5 +1,6 @@
 //! A folder that holds a model: graph, tokenizer, manifest.
 
+mod description;
 mod error;
 mod fingerprint;
 mod manifest;
@@ -9,11 +10,12 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use description::{Bound, Description, Kind, Measure, Parity, Pooling, Precision};
 pub use error::BundleError;
 use hydra_types::Fingerprint;
 #[cfg(feature = "runtime")]
 pub(crate) use manifest::{ATTENTION_MASK, INPUT_IDS, POSITION_IDS, TOKEN_TYPE_IDS};
-pub use manifest::{Bound, Description, FileEntry, Kind, Manifest, Measure, Parity, Pooling, Precision};
+pub use manifest::{FileEntry, Manifest};
 
 use crate::check::Model;
 

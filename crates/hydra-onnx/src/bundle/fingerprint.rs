@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hydra_types::Fingerprint;
 use sha2::{Digest, Sha256};
 
-use super::manifest::{Description, FileEntry};
+use super::description::Description;
+use super::manifest::FileEntry;
 use super::{MODEL_FILE, TOKENIZER_FILE};
 
 /// Hashes everything that features depend on, and nothing else.

@@ -52,4 +52,4 @@ impl Weight {
 }
 
 /// Smaller ones cost more to hand over than they save.
-const MIN_BYTES: u64 = 4096;
+const MIN_BYTES: u64 = 1024;

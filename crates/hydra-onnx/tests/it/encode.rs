@@ -178,15 +178,18 @@ fn a_tokenizer_that_is_none_is_an_error() {
 fn encoders_of_one_bundle_work_on_several_threads() {
     let texts = &texts(200);
     let options = EncoderOptions::default();
-    let expected = encoder(options).encode(texts).unwrap().features;
-    let encoders = Encoder::open_many(&bundle("tiny-encoder"), &options, 3).unwrap();
-    std::thread::scope(|scope| {
-        let encode = |mut encoder: Encoder| scope.spawn(move || encoder.encode(texts).unwrap().features);
-        let threads: Vec<_> = encoders.into_iter().map(encode).collect();
-        for thread in threads {
-            assert_eq!(thread.join().unwrap(), expected);
-        }
-    });
+    // One keeps its weights in the graph, the other beside it.
+    for name in ["tiny-encoder", "tiny-external"] {
+        let expected = Encoder::open(&bundle(name), &options).unwrap().encode(texts).unwrap().features;
+        let encoders = Encoder::open_many(&bundle(name), &options, 3).unwrap();
+        std::thread::scope(|scope| {
+            let encode = |mut encoder: Encoder| scope.spawn(move || encoder.encode(texts).unwrap().features);
+            let threads: Vec<_> = encoders.into_iter().map(encode).collect();
+            for thread in threads {
+                assert_eq!(thread.join().unwrap(), expected);
+            }
+        });
+    }
 }
 
 proptest! {

@@ -144,6 +144,10 @@ fn a_library_that_cannot_be_used_says_how_to_fix_it_and_the_next_one_is_tried() 
             assert!(missing.unwrap_err().to_string().contains("cargo xtask setup"));
             let foreign = load_runtime(&fixture("bundles/golden.json"));
             assert!(matches!(foreign, Err(RuntimeError::Load { .. })));
+            if cfg!(target_os = "linux") {
+                let other = load_runtime(Path::new("libm.so.6"));
+                assert!(matches!(other, Err(RuntimeError::NotOnnxRuntime { .. })));
+            }
         }
         Err(RuntimeError::AlreadyLoaded { .. }) => {}
         other => panic!("{other:?}"),
