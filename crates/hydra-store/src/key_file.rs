@@ -44,7 +44,6 @@ pub(crate) enum SlotState {
 }
 
 /// An open key file. Slots are read by many and written by one.
-#[derive(Debug)]
 pub(crate) struct KeyFile {
     file: DiskFile,
     path: PathBuf,

@@ -4,7 +4,7 @@
 //! a value that was moved to another place, another user or another store does not open. A nonce of 24 random bytes
 //! never repeats in practice (2^96 values until a collision is likely).
 
-use std::{fmt, io};
+use std::io;
 
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Key, Tag, XChaCha20Poly1305, XNonce};
@@ -27,12 +27,6 @@ pub(crate) type Nonce = [u8; NONCE_BYTES];
 
 /// One key, ready to seal and open. Wiped when dropped.
 pub(crate) struct Cipher(XChaCha20Poly1305);
-
-impl fmt::Debug for Cipher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cipher(..)")
-    }
-}
 
 impl Cipher {
     pub(crate) fn new(key: &[u8; KEY_BYTES]) -> Self {

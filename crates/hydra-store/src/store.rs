@@ -1,6 +1,7 @@
 //! The store: its parts, and how it is created and opened.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -29,7 +30,6 @@ pub use read::{Read, Row, Scan};
 /// Values of many users, each sealed with a key of that user's own.
 ///
 /// Share it by reference or in an `Arc`: reads run beside each other and beside one write; writes wait for each other.
-#[derive(Debug)]
 pub struct Store {
     keys: KeyFile,
     backend: Box<dyn Backend>,
@@ -41,7 +41,6 @@ pub struct Store {
 }
 
 /// What only the one who writes needs.
-#[derive(Debug)]
 struct Writer {
     /// Slots that can be taken, with the incarnation that they have then.
     free: BTreeMap<u32, u32>,
@@ -211,6 +210,12 @@ impl Store {
 
     fn key_error(&self, source: io::Error) -> StoreError {
         StoreError::Io { source, path: self.keys.path().into() }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("keys", &self.keys.path()).finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@ use redb::StorageBackend;
 use super::{KEYS_FILE, ROWS_FILE, Store, StoreOptions, backend_error, folder, io_error};
 use crate::backend::{Backend, BackendError, Change, RedbBackend, View};
 use crate::disk::{Disk, DiskFile, RealDisk};
-use crate::key_file::{SlotState, Vault, erased};
+use crate::key_file::{KeyFile, SlotState, Vault, erased};
 use crate::{OpenError, StoreError, StoreKey, table};
 
 impl Store {
@@ -104,6 +104,9 @@ pub(crate) fn restore_on(
     folder: &Path,
     key: &StoreKey,
 ) -> Result<Store, OpenError> {
+    if !folder::exists(&*disk, snapshot)? {
+        return Err(OpenError::NotFound { path: snapshot.into() });
+    }
     folder::create_whole(&*disk, folder, |partial| {
         for name in [KEYS_FILE, ROWS_FILE] {
             let (from, to) = (snapshot.join(name), partial.join(name));
@@ -114,6 +117,10 @@ pub(crate) fn restore_on(
             let from_file = disk.open_to_read(&from).map_err(|error| io_error(error, &from))?;
             if !from_file.lock_shared().map_err(|error| io_error(error, &from))? {
                 return Err(OpenError::AlreadyOpen { path: snapshot.into() });
+            }
+            if name == KEYS_FILE {
+                // A wrong key is told before anything is copied.
+                KeyFile::open(from_file.clone(), &from, key)?;
             }
             let to_file = disk.create(&to).map_err(|error| io_error(error, &to))?;
             copy(&from_file, &to_file).map_err(|error| io_error(error, &to))?;

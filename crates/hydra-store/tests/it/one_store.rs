@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use hydra_store::{Batch, OpenError, Read, Scan, Store, StoreError};
+use hydra_store::{Batch, OpenError, Read, Scan, Store, StoreError, StoreKey};
 use serde_json::{Value, json};
 
 use super::{HEADS, RECORDS, key, place, scope};
@@ -121,6 +121,26 @@ fn a_folder_that_holds_something_is_not_overwritten() {
     assert_eq!(std::fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
     std::fs::remove_file(folder.join("letter.txt")).unwrap();
     Store::create(&folder, &key()).unwrap();
+}
+
+#[test]
+fn a_snapshot_is_restored_with_its_own_key_into_a_new_place_only() {
+    let (_guard, folder) = place();
+    let store = Store::create(&folder, &key()).unwrap();
+    store.commit(&Batch::new(&scope(1)).put(RECORDS, [1], "one")).unwrap();
+    let [snapshot, copy] = ["snapshot", "copy"].map(|name| folder.with_file_name(name));
+    let restore = |key: &StoreKey| Store::restore(&snapshot, &copy, key);
+    assert!(matches!(restore(&key()), Err(OpenError::NotFound { .. })));
+    store.snapshot(&snapshot).unwrap();
+    let again = store.snapshot(&snapshot).unwrap_err();
+    assert!(matches!(&again, StoreError::Snapshot(source) if matches!(**source, OpenError::AlreadyExists { .. })));
+    let refused = restore(&StoreKey::from_bytes([8; 32])).unwrap_err();
+    assert!(matches!(refused, OpenError::WrongKey { path } if path.starts_with(&snapshot)));
+    let restored = restore(&key()).unwrap();
+    store.forget(&scope(1)).unwrap();
+    assert_eq!(restored.get(&scope(1), RECORDS, &[1]).unwrap().unwrap(), b"one");
+    drop(restored);
+    assert!(matches!(restore(&key()), Err(OpenError::AlreadyExists { .. })));
 }
 
 #[cfg(unix)]

@@ -185,7 +185,7 @@ fn a_fault_while_a_snapshot_is_made_leaves_the_store_and_no_half_snapshot() {
                 let other = Path::new("restored");
                 match snapshot::restore_on(super::disk(&found), target, other, &key()) {
                     Ok(store) => assert_eq!(contents(&store, USERS).unwrap(), expected, "{case}"),
-                    Err(OpenError::MissingFile { .. }) => assert!(!found.exists(target).unwrap(), "{case}"),
+                    Err(OpenError::NotFound { .. }) => assert!(!found.exists(target).unwrap(), "{case}"),
                     Err(error) => panic!("{case}: {error:?}"),
                 }
             }
