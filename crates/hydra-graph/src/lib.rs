@@ -60,7 +60,7 @@ pub use element::{DataType, Element};
 pub use error::GraphError;
 pub use model::{Attribute, Initializer, Model, Node, ValueInfo};
 pub use op::OpError;
-pub use pass::{ActivationScale, HalfPrecision, PassError, Quantization, Smoothing, WeightRange};
+pub use pass::{ActivationScale, HalfPrecision, PassError, Quantization, Smoothing, TableQuantization, WeightRange};
 pub use read::ReadError;
 pub use save::{ExternalData, SaveError};
 pub use tensor::{LengthMismatch, Tensor, TensorType};

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use half::f16;
 
 use super::PassError;
-use super::rewrite::Rewrite;
+use super::rewrite::{Rewrite, to};
 use crate::element::DataType;
 use crate::model::{Attribute, Initializer, Model, Node};
 use crate::op::Fact;
@@ -154,10 +154,6 @@ impl Pass<'_> {
         self.half.insert(value.to_owned(), name.clone());
         name
     }
-}
-
-fn to(data_type: DataType) -> (&'static str, Attribute) {
-    ("to", Attribute::Int(data_type.code().into()))
 }
 
 fn exists_in_single_only(node: &Node, facts: &HashMap<&str, Fact>) -> bool {

@@ -4,6 +4,7 @@ mod half;
 mod quantize;
 mod rewrite;
 mod smooth;
+mod table;
 mod weights;
 
 use crate::error::GraphError;
@@ -11,6 +12,7 @@ use crate::error::GraphError;
 pub use half::HalfPrecision;
 pub use quantize::{ActivationScale, Quantization, WeightRange};
 pub use smooth::Smoothing;
+pub use table::TableQuantization;
 
 /// Why a pass did not make a model.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -21,7 +23,7 @@ pub enum PassError {
     Graph(#[from] GraphError),
     /// A pass that would change nothing.
     #[error(
-        "no node was selected that is a MatMul or Gemm with a constant f32 matrix: check the names in the selection"
+        "no node was selected that this pass can change, all of them read a constant f32 matrix: check the selection"
     )]
     NothingSelected,
     /// A weight that is not a finite number.

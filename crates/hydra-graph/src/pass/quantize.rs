@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::PassError;
-use super::rewrite::Rewrite;
+use super::rewrite::{Rewrite, to};
 use super::smooth::Smoothing;
 use super::weights::{LEAST_SCALE, Matrix};
 use crate::element::DataType;
@@ -313,10 +313,6 @@ impl Pass<'_> {
         let numbers = self.rewrite.node(&of("Cast"), "Cast", &[&numbers], [to(DataType::U8)]);
         Activations { numbers, scale, zero_point }
     }
-}
-
-fn to(data_type: DataType) -> (&'static str, Attribute) {
-    ("to", Attribute::Int(data_type.code().into()))
 }
 
 /// The number that stands for 0 among unsigned bytes.

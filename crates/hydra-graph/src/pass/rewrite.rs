@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use crate::element::Element;
+use crate::element::{DataType, Element};
 use crate::model::{Attribute, Initializer, Model, Node};
 use crate::tensor::Tensor;
 
@@ -97,4 +97,9 @@ impl<'a> Rewrite<'a> {
         }
         free
     }
+}
+
+/// The attribute of a `Cast` to `data_type`.
+pub(super) fn to(data_type: DataType) -> (&'static str, Attribute) {
+    ("to", Attribute::Int(data_type.code().into()))
 }

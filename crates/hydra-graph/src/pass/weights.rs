@@ -65,7 +65,7 @@ impl Matrix {
 
 /// The nearest integer, halves to the even one, within `-limit..=limit`.
 #[allow(clippy::cast_possible_truncation, reason = "the number was rounded and clamped to the range of i8")]
-fn round(number: f32, limit: i8) -> i8 {
+pub(super) fn round(number: f32, limit: i8) -> i8 {
     number.round_ties_even().clamp(f32::from(-limit), f32::from(limit)) as i8
 }
 

@@ -90,6 +90,14 @@ fn apply(node: &Node, inputs: &[Matrix]) -> Vec<Matrix> {
             assert!(flag("to"));
             x.clone()
         }
+        "Gather" => {
+            let places: Vec<usize> = inputs[1].numbers.iter().map(|index| position(*index)).collect();
+            if flag("axis") {
+                Matrix::new(x.rows, places.len(), |row, column| x.at(row, places[column]))
+            } else {
+                Matrix::new(places.len(), x.columns, |row, column| x.at(places[row], column))
+            }
+        }
         "MatMul" => x.times(&inputs[1]),
         "Gemm" => {
             let Some(Attribute::Float(alpha)) = node.attributes.get("alpha") else { panic!("alpha is written") };
@@ -103,6 +111,11 @@ fn apply(node: &Node, inputs: &[Matrix]) -> Vec<Matrix> {
         "DynamicQuantizeLinear" => return dynamic_quantize(x),
         other => panic!("no rule for {other}"),
     }]
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "indices are small whole numbers")]
+fn position(index: f64) -> usize {
+    index as usize
 }
 
 fn dynamic_quantize(x: &Matrix) -> Vec<Matrix> {

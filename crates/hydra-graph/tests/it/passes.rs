@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hydra_graph::{
     ActivationScale, DataType, Dim, GemmOptions, GraphBuilder, HalfPrecision, Model, PassError, Quantization, Reduced,
-    Smoothing, Tensor, WeightRange,
+    Smoothing, TableQuantization, Tensor, WeightRange,
 };
 use proptest::prelude::*;
 
@@ -197,6 +197,31 @@ fn a_quantisation_that_cannot_be_made_says_why() {
     let negative = Smoothing::new(ranges(vec![-1.0]));
     assert_eq!(negative.unwrap_err(), PassError::Range { value: "x".to_owned() });
     assert!(matches!(short.with_strength(1.5).unwrap_err(), PassError::Strength { .. }));
+}
+
+#[test]
+fn rows_of_a_table_are_bytes_with_a_scale_each() {
+    let mut graph = GraphBuilder::new("table");
+    let ids = graph.input("ids", DataType::I64, ["count"]).unwrap();
+    let numbers: Vec<f32> = (0..12).map(|place| wave(place) * [100.0, 1.0, 0.0][place / 4]).collect();
+    let table = graph.initializer("table", Tensor::new(&[3, 4], numbers.clone()).unwrap()).unwrap();
+    let rows = graph.gather(table, ids, 0).unwrap();
+    let other = graph.gather(table, ids, 1).unwrap();
+    graph.output("rows", rows).unwrap();
+    graph.output("other", other).unwrap();
+    let (model, names) = TableQuantization.apply(graph.finish().unwrap(), |_| true).unwrap();
+    // Looking columns up is another thing, and keeps the table.
+    assert_eq!(names, ["Gather"]);
+    assert!(model.initializer("table").is_some());
+    let got = run(&model, &[("ids", Matrix::new(1, 3, |_, column| [2.0, 0.0, 1.0][column]))]);
+    for (place, row) in [2, 0, 1].into_iter().enumerate() {
+        let row = &numbers[row * 4..][..4];
+        let greatest = row.iter().fold(0.0, |greatest: f32, number| greatest.max(number.abs()));
+        for (column, number) in row.iter().enumerate() {
+            assert!((got["rows"].at(place, column) - f64::from(*number)).abs() <= f64::from(greatest) / 253.0);
+        }
+    }
+    assert_eq!(TableQuantization.apply(dense(), |_| true).unwrap_err(), PassError::NothingSelected);
 }
 
 /// A mask of ids turned into a bias, a normalisation with its epsilon, and a table of positions.
