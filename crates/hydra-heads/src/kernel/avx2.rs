@@ -83,51 +83,39 @@ mod x86 {
         unsafe { tanh_avx2(numbers) }
     }
 
-    /// The head's rows go by fours, so that four streams come from memory; while four rows are in the nearest cache,
-    /// all picked rows meet them, two at a time.
+    /// Rows of the head that meet one row of features go one after another, in the order in which they lie in memory: that
+    /// is what the processor fetches ahead of best. With more rows of features the head's rows go by pairs, and so do they.
     #[target_feature(enable = "avx2,fma,f16c")]
     fn block_avx2<N: Load>(numbers: &[N], picked: Picked<'_>, n_rows: usize, stride: usize, out: &mut [f32]) {
-        let cols = picked.cols;
-        let mut j = 0;
-        while j < n_rows {
-            let rows = &numbers[j * cols..];
-            let width = (n_rows - j).min(4);
-            let mut i = 0;
-            while i < picked.len() {
-                let one = picked.row(i);
-                if i + 1 < picked.len() && width >= 2 {
-                    let two = picked.row(i + 1);
-                    let mut at = 0;
-                    while at + 2 <= width {
-                        let sums = tile([row(rows, at, cols), row(rows, at + 1, cols)], [one, two]);
-                        for (k, sums) in sums.iter().enumerate() {
-                            out[i * stride + j + at + k] = sums[0];
-                            out[(i + 1) * stride + j + at + k] = sums[1];
-                        }
-                        at += 2;
+        let width = if picked.len() == 1 { 1 } else { 2 };
+        for j in (0..n_rows).step_by(width) {
+            let last = row(numbers, (j + width - 1).min(n_rows - 1), picked.cols);
+            let rows = [row(numbers, j, picked.cols), last];
+            let is_pair = width == 2 && j + 1 < n_rows;
+            for i in (0..picked.len()).step_by(2) {
+                let features = [picked.row(i), picked.row((i + 1).min(picked.len() - 1))];
+                let at = i * stride + j;
+                match (is_pair, i + 1 < picked.len()) {
+                    (true, true) => {
+                        let [[a, b], [c, d]] = tile(rows, features);
+                        out[at] = a;
+                        out[at + stride] = b;
+                        out[at + 1] = c;
+                        out[at + stride + 1] = d;
                     }
-                    if at < width {
-                        let [sums] = tile([row(rows, at, cols)], [one, two]);
-                        out[i * stride + j + at] = sums[0];
-                        out[(i + 1) * stride + j + at] = sums[1];
+                    (true, false) => {
+                        let [[a], [c]] = tile(rows, [features[0]]);
+                        out[at] = a;
+                        out[at + 1] = c;
                     }
-                    i += 2;
-                } else {
-                    if width == 4 {
-                        let rows = [0, 1, 2, 3].map(|at| row(rows, at, cols));
-                        for (k, [sum]) in tile(rows, [one]).into_iter().enumerate() {
-                            out[i * stride + j + k] = sum;
-                        }
-                    } else {
-                        for at in 0..width {
-                            let [[sum]] = tile([row(rows, at, cols)], [one]);
-                            out[i * stride + j + at] = sum;
-                        }
+                    (false, true) => {
+                        let [[a, b]] = tile([rows[0]], features);
+                        out[at] = a;
+                        out[at + stride] = b;
                     }
-                    i += 1;
+                    (false, false) => [[out[at]]] = tile([rows[0]], [features[0]]),
                 }
             }
-            j += width;
         }
     }
 
