@@ -7,6 +7,7 @@ mod manifest;
 mod read;
 mod write;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ use crate::check::Model;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Bundle {
     manifest: Manifest,
     model: Model,
@@ -77,7 +78,7 @@ impl Bundle {
     ///
     /// Everything is written and synced in a new folder beside `dir`, which then takes the name. An older bundle there
     /// is exchanged in one step: whenever the machine stops, `dir` is the old bundle or the new one. Equal bundles are
-    /// equal bytes.
+    /// equal bytes. A crash can leave a folder `.hydra-bundle-…` beside it, which may be deleted.
     ///
     /// # Errors
     /// [`BundleError::NotABundle`] if something else lies at `dir`, [`BundleError::CannotReplace`] if the file system
@@ -115,6 +116,12 @@ impl Bundle {
         [(MODEL_FILE, self.model.graph()), (TOKENIZER_FILE, self.tokenizer())]
             .into_iter()
             .chain(self.model.data().iter().map(|(name, bytes)| (name.as_str(), &bytes[..])))
+    }
+}
+
+impl fmt::Debug for Bundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bundle").field("manifest", &self.manifest).field("model", &self.model).finish_non_exhaustive()
     }
 }
 

@@ -103,9 +103,9 @@ impl fmt::Debug for Model {
     }
 }
 
-/// File format versions that are read: 8 is what opset 17 came with, 13 the newest that ONNX Runtime 1.24 knows.
+/// File format versions that are read: from the first whose initialisers need not be inputs to that of ONNX 1.21.
 const IR_VERSIONS: std::ops::RangeInclusive<i64> = 4..=13;
-/// Default operator sets that are read: the range in which every operator that bundles use is defined alike.
+/// Default operator sets that are read: from the one that turned axes into inputs to that of ONNX 1.21.
 const OPSETS: std::ops::RangeInclusive<i64> = 13..=26;
 /// Operator sets besides the default one: ONNX Runtime's own fused operators, and no custom ones.
 const OTHER_DOMAINS: [&str; 2] = ["ai.onnx", "com.microsoft"];

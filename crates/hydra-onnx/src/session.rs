@@ -73,6 +73,7 @@ impl Session {
                 Err(other) => return Err(other),
             },
         };
+        builder = options.memory(builder)?;
         for (name, bytes) in model.data() {
             builder = builder
                 .with_external_initializer_file_in_memory(name, Arc::clone(bytes))
@@ -148,9 +149,10 @@ impl Session {
 fn cuda(builder: SessionBuilder, id: u32) -> Result<SessionBuilder, SessionError> {
     let id_here = i32::try_from(id).unwrap_or(i32::MAX);
     let provider = ort::ep::CUDA::default().with_device_id(id_here).build().error_on_failure();
-    builder
-        .with_execution_providers([provider])
-        .map_err(|error| SessionError::Cuda { id, source: CudaError::from_message(ort::Error::from(error).into()) })
+    builder.with_execution_providers([provider]).map_err(|error| SessionError::Cuda {
+        id,
+        source: CudaError::from_message(ort::Error::<()>::from(error).into()),
+    })
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -9,7 +9,7 @@ mod corpus;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use hydra_onnx::{Bundle, Encoder, EncoderOptions};
 use serde_json::{Map, Value, json};
 
@@ -120,7 +120,7 @@ fn compare(one: &std::path::Path, other: &std::path::Path, texts: &[String], rou
         let now = [ours(one, texts)?, ours(other, texts)?];
         best = Some(best.map_or(now, |best| [faster(best[0], now[0]), faster(best[1], now[1])]));
     }
-    best.context("no rounds: give `--rounds` of at least 1")
+    best.context("at least one round")
 }
 
 fn faster(one: Measured, other: Measured) -> Measured {
@@ -192,6 +192,7 @@ fn options() -> Result<Option<Options>> {
             other => bail!("no option {other}; see --help"),
         }
     }
+    ensure!(options.texts > 0 && options.rounds > 0, "give `--texts` and `--rounds` of at least 1");
     Ok(Some(options))
 }
 

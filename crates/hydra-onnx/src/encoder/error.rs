@@ -8,7 +8,7 @@ use crate::session::SessionError;
 #[non_exhaustive]
 pub enum EncoderError {
     /// The bundle holds another kind of graph.
-    #[error("the bundle holds a {}, and a {} was asked for", found.name(), expected.name())]
+    #[error("the bundle is of kind `{}`, and `{}` was asked for", found.name(), expected.name())]
     Kind {
         /// What was asked for.
         expected: Kind,

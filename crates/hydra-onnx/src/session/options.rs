@@ -69,21 +69,27 @@ impl SessionOptions {
     pub(super) fn builder(&self) -> Result<SessionBuilder, SessionError> {
         let environment = runtime::environment()?;
         let spin = self.spinning == Spinning::On;
-        let arena = self.arena == Arena::On;
         // ONNX Runtime's own default is chosen by 0.
         let threads = self.threads.map_or(0, NonZeroUsize::get);
         let build = || -> Result<SessionBuilder, ort::Error> {
-            let builder = ort::session::Session::builder(environment)?
+            Ok(ort::session::Session::builder(environment)?
                 .with_optimization_level(GraphOptimizationLevel::All)?
                 .with_intra_threads(threads)?
                 .with_inter_threads(1)?
                 .with_intra_op_spinning(spin)?
-                .with_inter_op_spinning(spin)?;
-            if arena {
-                return Ok(builder);
-            }
-            // Memory patterns plan one arena block a shape: without an arena there is nothing to plan.
+                .with_inter_op_spinning(spin)?)
+        };
+        build().map_err(SessionError::open)
+    }
+
+    /// Must come after other devices: ONNX Runtime prefers the one that was named first.
+    pub(super) fn memory(&self, builder: SessionBuilder) -> Result<SessionBuilder, SessionError> {
+        if self.arena == Arena::On {
+            return Ok(builder);
+        }
+        let build = || -> Result<SessionBuilder, ort::Error> {
             let cpu = ort::ep::CPU::default().with_arena_allocator(false).build().error_on_failure();
+            // Memory patterns plan one arena block a shape: without an arena there is nothing to plan.
             Ok(builder.with_memory_pattern(false)?.with_execution_providers([cpu])?)
         };
         build().map_err(SessionError::open)

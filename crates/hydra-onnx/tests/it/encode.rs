@@ -153,7 +153,7 @@ fn a_bundle_that_does_not_pool_says_so() {
 #[test]
 fn a_bundle_of_the_other_kind_is_refused() {
     let error = Encoder::open(&bundle("tiny-cross"), &EncoderOptions::default()).unwrap_err();
-    assert_eq!(error.to_string(), "the bundle holds a cross-encoder, and a encoder was asked for");
+    assert_eq!(error.to_string(), "the bundle is of kind `cross-encoder`, and `encoder` was asked for");
     assert!(CrossEncoder::open(&bundle("tiny-encoder"), &EncoderOptions::default()).is_err());
 }
 
