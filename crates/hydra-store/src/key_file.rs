@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::disk::DiskFile;
-use crate::seal::{self, Cipher, KEY_BYTES, Nonce, SEAL_BYTES, StoreId, UserKeys};
+use crate::seal::{self, Cipher, KEY_BYTES, Nonce, SEAL_BYTES, Secret, StoreId, UserKeys};
 use crate::{OpenError, StoreKey};
 
 /// One user's data from the first write to being forgotten: a key slot, and how often that slot was taken.
@@ -48,18 +48,17 @@ pub(crate) struct KeyFile {
     file: DiskFile,
     path: PathBuf,
     store: StoreId,
-    cipher: Cipher,
+    key: Secret,
 }
 
 impl KeyFile {
     /// Writes the header of a new store.
     pub(crate) fn create(file: DiskFile, path: &Path, store: StoreId, key: &StoreKey) -> Result<Self, OpenError> {
-        let cipher = key.cipher();
         let nonce = seal::nonces(1).map_err(OpenError::Random)?[0];
-        let header = header(&cipher, &nonce, &store);
+        let header = header(key, &nonce, &store);
         let written = file.write(0, &header).and_then(|()| file.sync_data());
         written.map_err(|source| io_error(source, path))?;
-        Ok(Self { file, path: path.into(), store, cipher })
+        Ok(Self { file, path: path.into(), store, key: key.secret().clone() })
     }
 
     /// Reads the header.
@@ -84,12 +83,12 @@ impl KeyFile {
             return Err(OpenError::NewerFormat { found, supported: VERSION, path: path_buf() });
         }
         let store: StoreId = *header[12..].first_chunk().expect("a header is longer");
-        let cipher = key.cipher();
         let proof = header[28..28 + SEAL_BYTES].to_vec();
-        if cipher.open(&[HEADER_CONTEXT, &store].concat(), proof).is_none() {
+        let opened = Cipher::new(key.secret()).open(&[HEADER_CONTEXT, &store].concat(), proof);
+        if opened.is_none() {
             return Err(OpenError::WrongKey { path: path_buf() });
         }
-        Ok(Self { file, path: path.into(), store, cipher })
+        Ok(Self { file, path: path.into(), store, key: key.secret().clone() })
     }
 
     pub(crate) fn store(&self) -> StoreId {
@@ -142,7 +141,7 @@ impl KeyFile {
             bytes[0] = ACTIVE;
             bytes[4..8].copy_from_slice(&vault.incarnation.to_le_bytes());
             let context = self.slot_context(vault.slot, &bytes);
-            bytes[8..].copy_from_slice(&self.cipher.seal(&nonce, &context, &*plain));
+            bytes[8..].copy_from_slice(&self.cipher().seal(&nonce, &context, &*plain));
             self.file.write(offset(vault.slot), &bytes)?;
         }
         self.file.sync_data()
@@ -173,20 +172,23 @@ impl KeyFile {
             ERASED => SlotState::Erased { incarnation, clean: *bytes == erased(incarnation) },
             ACTIVE => {
                 let sealed = bytes[8..].to_vec();
-                match self.cipher.open(&self.slot_context(slot, bytes), sealed) {
+                match self.cipher().open(&self.slot_context(slot, bytes), sealed) {
                     Some(plain) => {
                         let plain = Zeroizing::new(plain);
                         let (user, secret) = plain.split_at(16);
                         let user = UserId::new(u128::from_be_bytes(user.try_into().expect("16 bytes")));
-                        let mut keys = Zeroizing::new([0; 2 * KEY_BYTES]);
-                        keys.copy_from_slice(secret);
-                        SlotState::Active(Vault { slot, incarnation }, UserKeys::new(self.store, user, keys))
+                        let keys = UserKeys::new(self.store, user, Zeroizing::new(secret.to_vec()));
+                        SlotState::Active(Vault { slot, incarnation }, keys)
                     }
                     None => SlotState::Damaged,
                 }
             }
             _ => SlotState::Damaged,
         }
+    }
+
+    fn cipher(&self) -> Cipher {
+        Cipher::new(&self.key)
     }
 
     /// Binds a sealed key to its store, its slot and all that stands before it.
@@ -206,12 +208,12 @@ pub(crate) fn erased(incarnation: u32) -> SlotBytes {
     bytes
 }
 
-fn header(cipher: &Cipher, nonce: &Nonce, store: &StoreId) -> SlotBytes {
+fn header(key: &StoreKey, nonce: &Nonce, store: &StoreId) -> SlotBytes {
     let mut header = [0; SLOT_BYTES];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
     header[12..28].copy_from_slice(store);
-    let proof = cipher.seal(nonce, &[HEADER_CONTEXT, store].concat(), &[]);
+    let proof = Cipher::new(key.secret()).seal(nonce, &[HEADER_CONTEXT, store].concat(), &[]);
     header[28..28 + SEAL_BYTES].copy_from_slice(&proof);
     let check = Sha256::digest(&header[..CHECKED_BYTES]);
     header[CHECKED_BYTES..].copy_from_slice(&check);

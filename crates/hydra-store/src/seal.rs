@@ -25,13 +25,15 @@ pub(crate) type StoreId = [u8; 16];
 /// A nonce.
 pub(crate) type Nonce = [u8; NONCE_BYTES];
 
-/// One key, ready to seal and open. Wiped when dropped.
+/// Bytes of a key, on the heap: what is moved about is a pointer, so that no copy stays behind. Wiped when dropped.
+pub(crate) type Secret = Zeroizing<Vec<u8>>;
+
+/// One key, ready to seal and open. Made where it is used and never kept. Wiped when dropped.
 pub(crate) struct Cipher(XChaCha20Poly1305);
 
 impl Cipher {
-    pub(crate) fn new(key: &[u8; KEY_BYTES]) -> Self {
-        // The reference form: no copy of the key is left on the stack.
-        Self(XChaCha20Poly1305::new(<&Key>::from(key)))
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(XChaCha20Poly1305::new(<&Key>::try_from(key).expect("a key has 32 bytes")))
     }
 
     /// `nonce | ciphertext | tag` of `plain`.
@@ -60,23 +62,21 @@ impl Cipher {
 
 /// The keys of one vault. Wiped when dropped.
 pub(crate) struct UserKeys {
-    secret: Zeroizing<[u8; 2 * KEY_BYTES]>,
+    /// The key of the values, then the key of the marks.
+    secret: Secret,
     user: UserId,
     store: StoreId,
-    values: Cipher,
-    marks: Cipher,
 }
 
 impl UserKeys {
-    pub(crate) fn new(store: StoreId, user: UserId, secret: Zeroizing<[u8; 2 * KEY_BYTES]>) -> Self {
-        let (values, marks) = secret.split_at(KEY_BYTES);
-        let cipher = |key: &[u8]| Cipher::new(key.try_into().expect("half of the secret"));
-        Self { values: cipher(values), marks: cipher(marks), secret, user, store }
+    pub(crate) fn new(store: StoreId, user: UserId, secret: Secret) -> Self {
+        assert_eq!(secret.len(), 2 * KEY_BYTES, "two keys");
+        Self { secret, user, store }
     }
 
     pub(crate) fn random(store: StoreId, user: UserId) -> io::Result<Self> {
-        let mut secret = Zeroizing::new([0; 2 * KEY_BYTES]);
-        fill_random(&mut *secret)?;
+        let mut secret = Zeroizing::new(vec![0; 2 * KEY_BYTES]);
+        fill_random(&mut secret)?;
         Ok(Self::new(store, user, secret))
     }
 
@@ -84,16 +84,16 @@ impl UserKeys {
         self.user
     }
 
-    pub(crate) fn secret(&self) -> &[u8; 2 * KEY_BYTES] {
+    pub(crate) fn secret(&self) -> &[u8] {
         &self.secret
     }
 
     pub(crate) fn seal(&self, nonce: &Nonce, row: &[u8], plain: &[u8]) -> Vec<u8> {
-        self.values.seal(nonce, &self.context(row), plain)
+        Cipher::new(&self.secret[..KEY_BYTES]).seal(nonce, &self.context(row), plain)
     }
 
     pub(crate) fn open(&self, row: &[u8], sealed: Vec<u8>) -> Option<Vec<u8>> {
-        self.values.open(&self.context(row), sealed)
+        Cipher::new(&self.secret[..KEY_BYTES]).open(&self.context(row), sealed)
     }
 
     /// The mark that a sealed value leaves in the ledger: a keyed function of its nonce and tag, and by the tag of all
@@ -103,8 +103,7 @@ impl UserKeys {
     pub(crate) fn mark(&self, sealed: &[u8]) -> Option<u128> {
         let nonce: &Nonce = sealed.first_chunk()?;
         let tag: &[u8; TAG_BYTES] = sealed.get(NONCE_BYTES..)?.last_chunk()?;
-        let mark = self
-            .marks
+        let mark = Cipher::new(&self.secret[KEY_BYTES..])
             .0
             .encrypt_inout_detached(<&XNonce>::from(nonce), tag, (&mut [][..]).into())
             .expect("an empty text is short enough");

@@ -10,19 +10,20 @@ use zeroize::Zeroizing;
 
 use crate::StoreKeyError;
 use crate::disk;
-use crate::seal::{self, Cipher, KEY_BYTES};
+use crate::seal::{self, KEY_BYTES, Secret};
 
 /// The key that seals the users' keys: who has it and the store's folder can read everything, who lacks it nothing.
 ///
 /// Take it from a secret manager with [`from_bytes`](Self::from_bytes), or keep it in a file of its own, on another
 /// volume than the store and outside its backups. Wiped from memory when dropped; `Debug` shows nothing of it.
-pub struct StoreKey(Zeroizing<[u8; KEY_BYTES]>);
+pub struct StoreKey(Secret);
 
 impl StoreKey {
     /// The key with these bytes. They must come from a cryptographic random generator: a password is not a key.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        let bytes = Zeroizing::new(bytes);
+        Self(Zeroizing::new(bytes.to_vec()))
     }
 
     /// Draws a key and writes it to a new file that only its owner may read.
@@ -30,9 +31,9 @@ impl StoreKey {
     /// # Errors
     /// [`StoreKeyError::AlreadyExists`] if there is a file: a store key is never overwritten.
     pub fn create_file(path: &Path) -> Result<Self, StoreKeyError> {
-        let mut key = Self(Zeroizing::new([0; KEY_BYTES]));
-        seal::fill_random(&mut *key.0).map_err(StoreKeyError::Random)?;
-        write_file(path, &*key.to_file()).map_err(|source| match source.kind() {
+        let mut key = Self(Zeroizing::new(vec![0; KEY_BYTES]));
+        seal::fill_random(&mut key.0).map_err(StoreKeyError::Random)?;
+        write_file(path, &key.to_file()).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => StoreKeyError::AlreadyExists { path: path.into() },
             _ => StoreKeyError::Io { source, path: path.into() },
         })?;
@@ -59,15 +60,15 @@ impl StoreKey {
         Self::from_file(&bytes, path)
     }
 
-    pub(crate) fn cipher(&self) -> Cipher {
-        Cipher::new(&self.0)
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.0
     }
 
-    fn to_file(&self) -> Zeroizing<[u8; FILE_BYTES]> {
-        let mut bytes = Zeroizing::new([0; FILE_BYTES]);
+    fn to_file(&self) -> Secret {
+        let mut bytes = Zeroizing::new(vec![0; FILE_BYTES]);
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-        bytes[16..48].copy_from_slice(&*self.0);
+        bytes[16..48].copy_from_slice(&self.0);
         let check = Sha256::digest(&bytes[..48]);
         bytes[48..].copy_from_slice(&check[..16]);
         bytes
@@ -89,9 +90,7 @@ impl StoreKey {
         if found != VERSION {
             return Err(StoreKeyError::NewerFormat { found, supported: VERSION, path: path() });
         }
-        let mut key = Self(Zeroizing::new([0; KEY_BYTES]));
-        key.0.copy_from_slice(&bytes[16..48]);
-        Ok(key)
+        Ok(Self(Zeroizing::new(bytes[16..48].to_vec())))
     }
 }
 
@@ -138,7 +137,7 @@ mod tests {
     fn every_prefix_and_every_flipped_bit_is_refused() {
         let path = Path::new("key");
         let good = StoreKey::from_bytes([7; 32]).to_file();
-        assert_eq!(*StoreKey::from_file(&*good, path).unwrap().0, [7; 32]);
+        assert_eq!(*StoreKey::from_file(&good, path).unwrap().0, [7; 32]);
         for len in 0..good.len() {
             let refused = StoreKey::from_file(&good[..len], path);
             assert!(matches!(refused, Err(StoreKeyError::Truncated { .. })), "{len} bytes");
@@ -147,7 +146,7 @@ mod tests {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
             let expected = if bit < 64 { "NotAStoreKey" } else { "Damaged" };
-            let refused = StoreKey::from_file(&*bad, path).unwrap_err();
+            let refused = StoreKey::from_file(&bad, path).unwrap_err();
             assert!(format!("{refused:?}").starts_with(expected), "bit {bit}: {refused:?}");
         }
     }
@@ -158,7 +157,7 @@ mod tests {
         newer[8] = 2;
         let check = Sha256::digest(&newer[..48]);
         newer[48..].copy_from_slice(&check[..16]);
-        let refused = StoreKey::from_file(&*newer, Path::new("key"));
+        let refused = StoreKey::from_file(&newer, Path::new("key"));
         assert!(matches!(refused, Err(StoreKeyError::NewerFormat { found: 2, .. })));
     }
 

@@ -3,6 +3,8 @@
 mod erasure;
 mod faults;
 mod flips;
+#[cfg(target_os = "linux")]
+mod memory;
 mod replay;
 
 use std::collections::BTreeMap;

@@ -28,7 +28,7 @@ fn no_file_has_the_text_or_the_id_and_after_forgetting_none_has_the_key() {
         store.commit(&put(&scope(round % 3), b"1", b"of another")).unwrap();
     }
     let vault = store.vaults()[&victim.user()];
-    let secret = *store.unlock(victim.user(), vault).unwrap().secret();
+    let secret = store.unlock(victim.user(), vault).unwrap().secret().to_vec();
     let keys = disk.bytes(&folder().join(KEYS_FILE));
     let sealed_key = &keys[128 * (vault.slot as usize + 1)..][8..128];
     let others = |store: &Store| (0..3).map(|user| export(store, &scope(user))).collect::<Vec<_>>();
