@@ -2,7 +2,7 @@
 //!
 //! A [`GraphBuilder`] has one method for each operator. It knows the type and the shape of every [`Value`] while the graph
 //! is built, so that a wrong shape is an error at the line that made it, and not in a runtime on another machine. A
-//! finished [`Model`] is plain data: passes ([`Quantization`], [`HalfPrecision`]) turn one into another,
+//! finished [`Model`] is plain data: passes ([`Quantization`], [`TableQuantization`], [`HalfPrecision`]) make one from another,
 //! [`Model::check`] proves that it hangs together, [`Model::save`] and [`Model::save_external`] write it.
 //!
 //! ```

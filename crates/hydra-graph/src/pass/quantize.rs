@@ -38,6 +38,9 @@ pub enum WeightRange {
 /// Weights are symmetric, one scale for each output channel; activations are quantised while the model runs, so no
 /// calibration texts are needed. Everything else stays in `f32`.
 ///
+/// Applied twice with different selections, a model has both kinds of products: on all-MiniLM-L6-v2 two products of 36 with
+/// a scale for each row, `output.dense` of the first two layers, halve the error of one scale for all and cost nothing.
+///
 /// # Source
 /// Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*,
 /// arXiv:1712.05877, equations 1 to 4.
