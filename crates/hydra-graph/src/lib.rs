@@ -1,9 +1,9 @@
 //! Writes ONNX graphs: a typed builder, files with external data, int8 and half precision, and a check of it all.
 //!
-//! A [`GraphBuilder`] has one method for each operator. It knows the type and the shape of every [`Value`] while the graph
-//! is built, so that a wrong shape is an error at the line that made it, and not in a runtime on another machine. A
-//! finished [`Model`] is plain data: passes ([`Quantization`], [`TableQuantization`], [`HalfPrecision`]) make one from another,
-//! [`Model::check`] proves that it hangs together, [`Model::save`] and [`Model::save_external`] write it.
+//! A [`GraphBuilder`] has one method for each operator. It knows the type and the shape of every [`Value`] while the
+//! graph is built, so that a wrong shape is an error at the line that made it, and not in a runtime on another machine.
+//! A finished [`Model`] is plain data: passes ([`Quantization`], [`TableQuantization`], [`HalfPrecision`]) make one
+//! from another, [`Model::check`] proves that it hangs together, [`Model::save`] and [`Model::save_external`] write it.
 //!
 //! ```
 //! use hydra_graph::{DataType, Dim, GraphBuilder, Model, Tensor};
@@ -25,16 +25,16 @@
 //! ```
 //!
 //! # Who should not use it
-//! Whoever has the model in PyTorch and Python at hand: its own exporter traces any model, this crate writes those whose
-//! graph you write down. It does not run models, and it reads only what it could have written: dense tensors of seven
-//! element types, no subgraphs, opsets 17 to 21.
+//! Whoever has the model in PyTorch and Python at hand: its own exporter traces any model, this crate writes those
+//! whose graph you write down. It does not run models, and it reads only what it could have written: dense tensors of
+//! seven element types, no subgraphs, opsets 17 to 21.
 //!
 //! # Two symbols are two sizes
-//! ONNX says nothing about whether `batch` and `seq` may be equal, and its own inference leaves the sum of a `[batch]` and a
-//! `[seq]` open. Here it is an error: a graph that works only if two sizes happen to agree is a graph with a mistake in it,
-//! and the mistake is cheapest to find while it is made. The price is that a model from elsewhere that has two names for
-//! one size does not pass the check. Sizes that are computed have canonical names ([`Dim::sum`], [`Dim::product`]), so that
-//! equal ones have equal names.
+//! ONNX says nothing about whether `batch` and `seq` may be equal, and its own inference leaves the sum of a `[batch]`
+//! and a `[seq]` open. Here it is an error: a graph that works only if two sizes happen to agree is a graph with a
+//! mistake in it, and the mistake is cheapest to find while it is made. The price is that a model from elsewhere that
+//! has two names for one size does not pass the check. Sizes that are computed have canonical names ([`Dim::sum`],
+//! [`Dim::product`]), so that equal ones have equal names.
 //!
 //! # Features
 //! - `codegen`: the binary `generate-proto`, which makes the committed protobuf types from `proto/onnx.proto`.

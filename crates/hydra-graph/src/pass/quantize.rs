@@ -38,8 +38,9 @@ pub enum WeightRange {
 /// Weights are symmetric, one scale for each output channel; activations are quantised while the model runs, so no
 /// calibration texts are needed. Everything else stays in `f32`.
 ///
-/// Applied twice with different selections, a model has both kinds of products: on all-MiniLM-L6-v2 two products of 36 with
-/// a scale for each row, `output.dense` of the first two layers, halve the error of one scale for all and cost nothing.
+/// Applied twice with different selections, a model has both kinds of products: on all-MiniLM-L6-v2 two products of 36
+/// with a scale for each row, `output.dense` of the first two layers, halve the error of one scale for all and cost
+/// nothing.
 ///
 /// # Source
 /// Jacob et al., *Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference*,
@@ -98,8 +99,8 @@ impl Quantization {
         Ok((model, products.into_keys().collect()))
     }
 
-    /// The values that go into the selected products: what [`Smoothing`] wants to know the ranges of. Each appears once, in the
-    /// order of the nodes.
+    /// The values that go into the selected products: what [`Smoothing`] wants to know the ranges of. Each appears
+    /// once, in the order of the nodes.
     #[must_use]
     pub fn activations(model: &Model<'_>, selected: impl Fn(&str) -> bool) -> Vec<String> {
         let mut seen = HashSet::new();
@@ -292,8 +293,8 @@ impl Pass<'_> {
         Activations { numbers, scale, zero_point }
     }
 
-    /// `scale = max |row| / 127`, `number = round(row / scale) + 128`. The zero point is a constant, so that numbers are
-    /// unsigned: products of unsigned and signed bytes are what CPUs have an instruction for.
+    /// `scale = max |row| / 127`, `number = round(row / scale) + 128`. The zero point is a constant, so that numbers
+    /// are unsigned: products of unsigned and signed bytes are what CPUs have an instruction for.
     fn per_row(&mut self, x: &str) -> Activations {
         let of = |part: &str| format!("{x}/rows/{part}");
         let [seven_bits, least, middle] =

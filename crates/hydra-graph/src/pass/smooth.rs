@@ -23,8 +23,8 @@ pub struct Smoothing {
 
 impl Smoothing {
     /// Smoothing by the greatest absolute value that each channel takes on some texts: one list for each value that
-    /// [`Quantization::activations`](crate::Quantization::activations) names, one entry for each place of its last axis. Values
-    /// that are not listed are left as they are.
+    /// [`Quantization::activations`](crate::Quantization::activations) names, one entry for each place of its last axis.
+    /// Values that are not listed are left as they are.
     ///
     /// # Errors
     /// [`PassError::Range`] when an entry is negative or not finite.

@@ -7,8 +7,8 @@ use crate::element::DataType;
 use crate::model::{Attribute, Model, Node};
 use crate::tensor::Tensor;
 
-/// Keeps tables that rows are looked up in as signed bytes with a scale for each row: a quarter of the bytes, and of a small
-/// encoder's file the greater part.
+/// Keeps tables that rows are looked up in as signed bytes with a scale for each row: a quarter of the bytes, and of a
+/// small encoder's file the greater part.
 ///
 /// A row is restored when it is looked up, so the work that it adds grows with the texts and not with the table. On
 /// all-MiniLM-L6-v2 it takes 35 MB off the file at a mean cosine of 0.99999 to the features without it.
@@ -16,8 +16,8 @@ use crate::tensor::Tensor;
 pub struct TableQuantization;
 
 impl TableQuantization {
-    /// The model with the table of every `Gather` quantised whose node name is `selected`, and the names of these nodes.
-    /// A table is a constant `[rows, columns]` of `f32` that is looked up by rows.
+    /// The model with the table of every `Gather` quantised whose node name is `selected`, and the names of these
+    /// nodes. A table is a constant `[rows, columns]` of `f32` that is looked up by rows.
     ///
     /// # Errors
     /// [`PassError::NothingSelected`], [`PassError::NotFinite`]; [`PassError::Graph`] when `model` is not valid.
