@@ -103,7 +103,7 @@ fn measure(arguments: &Arguments) -> Result<Value> {
     drop(store);
     let rows_mib = number(fs::metadata(folder.join("rows.redb"))?.len()) / MIB;
 
-    let page_cache_dropped = drop_page_cache();
+    let pages_dropped = drop_pages(&folder);
     let probed = Command::new(std::env::current_exe()?)
         .args(["--users", &arguments.users.to_string(), "--probe"])
         .arg(&folder)
@@ -113,12 +113,13 @@ fn measure(arguments: &Arguments) -> Result<Value> {
     }
     let mut report: Value = serde_json::from_slice(&probed.stdout)?;
     let append_p50 = percentile(&mut appends, 0.50);
+    let forget_p50 = percentile(&mut forgets, 0.50);
     let sync_p50 = percentile(&mut syncs, 0.50);
     let own = json!({
         "users": arguments.users,
         "records_per_user": arguments.records,
         "rows_mib": rows_mib,
-        "page_cache_dropped": page_cache_dropped,
+        "pages_dropped": pages_dropped,
         "append_p50_us": append_p50,
         "append_p99_us": percentile(&mut appends, 0.99),
         "plain_sync_p50_us": sync_p50,
@@ -126,7 +127,8 @@ fn measure(arguments: &Arguments) -> Result<Value> {
         "append_in_plain_syncs": append_p50 / sync_p50,
         "batched_records_per_s": batched,
         "forget_ms": percentile(&mut forgets, 0.99),
-        "forget_p50_ms": percentile(&mut forgets, 0.50),
+        "forget_p50_ms": forget_p50,
+        "forget_in_plain_syncs": forget_p50 * 1_000.0 / sync_p50,
     });
     let (Value::Object(report_keys), Value::Object(own)) = (&mut report, own) else {
         return Err("the probe printed no object".into());
@@ -138,9 +140,12 @@ fn measure(arguments: &Arguments) -> Result<Value> {
 /// A fresh process: opening, its resident memory, and the first read of users nobody asked for yet.
 fn probe(folder: &Path, users: u64) -> Result<Value> {
     let before = resident_mib()?;
-    let start = Instant::now();
-    let store = Store::open(folder, &key())?;
-    let open_ms = start.elapsed().as_secs_f64() * 1_000.0;
+    let open = || -> Result<(Store, f64)> {
+        let start = Instant::now();
+        let store = Store::open(folder, &key())?;
+        Ok((store, start.elapsed().as_secs_f64() * 1_000.0))
+    };
+    let (store, open_ms) = open()?;
     let resident = resident_mib()?;
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let mut reads = Vec::new();
@@ -148,8 +153,11 @@ fn probe(folder: &Path, users: u64) -> Result<Value> {
         let scope = scope(rng.random_range(0..users));
         reads.push(micros(|| store.scan(Scan::new(&scope, RECORDS)))?);
     }
+    drop(store);
+    let (_store, reopen_ms) = open()?;
     Ok(json!({
         "open_ms": open_ms,
+        "reopen_ms": reopen_ms,
         "rss_mib": resident,
         "rss_before_open_mib": before,
         "cold_read_p50_us": percentile(&mut reads, 0.50),
@@ -200,9 +208,13 @@ fn resident_mib() -> Result<f64> {
     Ok(kib.parse::<f64>()? / 1024.0)
 }
 
-/// Whether reads come from the disk from now on; that needs root, and is reported.
-fn drop_page_cache() -> bool {
-    fs::write("/proc/sys/vm/drop_caches", "1").is_ok()
+/// Whether the store is read from the disk from now on: asks the system to forget the pages of its files.
+fn drop_pages(folder: &Path) -> bool {
+    ["keys", "rows.redb"].iter().all(|name| {
+        let file = format!("if={}", folder.join(name).display());
+        let dropped = Command::new("dd").args([&file, "iflag=nocache", "count=0", "status=none"]).status();
+        dropped.is_ok_and(|status| status.success())
+    })
 }
 
 fn scope(user: u64) -> Scope {
