@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use hydra_heads::{Features, HeadBank, HeadName, Kind, Precision, Scratch, Shared, Weights};
+use hydra_heads::{Features, HeadBank, HeadName, Kind, Precision, Scratch, Weights};
 use hydra_types::UserId;
 use hydra_types::ndarray::{Array1, Array2, ArrayView2, Axis};
 use rand::rngs::ChaCha8Rng;
@@ -19,6 +19,7 @@ const KIND: Kind = Kind::TwoLayer { inner: HIDDEN };
 const BATCH: usize = 32;
 const ROUNDS: usize = 61;
 const REGISTERED: [usize; 3] = [100, 1_000, 10_000];
+const BLOCKS: usize = 200;
 const ONE_HOT: [usize; 3] = [50, 200, 800];
 
 pub(crate) fn measure(report: &mut Report) {
@@ -27,31 +28,45 @@ pub(crate) fn measure(report: &mut Report) {
     let features = normal(&mut rng, (BATCH, HIDDEN));
     let base = normal(&mut rng, (1, KIND.parameters(HIDDEN))) * 0.05;
     let base = base.as_slice().unwrap();
-    let bank = |users: usize, precision| bank(&population.shared, base, users, precision);
-    let banks = REGISTERED.map(|users| (users, bank(users, Precision::F32)));
-    let smaller = [Precision::F16, Precision::Int8].map(|precision| (1_000, bank(1_000, precision)));
-    // As many other bytes as 200 heads hold: reading 32 of them is what scoring cannot do without.
-    let memory: Vec<Vec<f32>> = (0..200).map(|i| scaled(base, i)).collect();
+    let of = |users, precision| (users, precision, HeadBank::new(Arc::clone(&population.shared)));
+    let mut banks = REGISTERED.map(|users| of(users, Precision::F32)).to_vec();
+    banks.extend([Precision::F16, Precision::Int8].map(|precision| of(1_000, precision)));
+    // Other bytes of the size of heads: reading 32 of them is what scoring cannot do without.
+    let mut memory: Vec<Vec<f32>> = Vec::new();
+    // All grow side by side: what the system hands out early is less contiguous and slower than what it hands out late.
+    let most = REGISTERED[2];
+    for n in 0..most {
+        for (users, precision, bank) in &mut banks {
+            if n % (most / *users) == 0 {
+                insert(bank, n / (most / *users), base, *precision);
+            }
+        }
+        if n % (most / BLOCKS) == 0 {
+            memory.push(scaled(base, n));
+        }
+    }
     let mut cold = Cold::new();
 
-    let mut times = vec![Vec::new(); banks.len() + smaller.len()];
-    let mut streams = Vec::new();
-    for _ in 0..ROUNDS {
-        for ((users, bank), times) in banks.iter().chain(&smaller).zip(&mut times) {
-            let names: Vec<HeadName> = sample(&mut rng, *users, BATCH).into_iter().map(user).collect();
-            times.push(time_of(bank, &names, &features, &mut cold));
+    let mut times = vec![Vec::new(); banks.len() + 1];
+    for round in 0..ROUNDS {
+        // Another one begins each round: what is measured first after reading plain memory is slower, whichever it is.
+        for turn in 0..times.len() {
+            let at = (round + turn) % times.len();
+            times[at].push(match banks.get(at) {
+                Some((users, _, bank)) => {
+                    let names: Vec<HeadName> = sample(&mut rng, *users, BATCH).into_iter().map(user).collect();
+                    time_of(bank, &names, &features, &mut cold)
+                }
+                None => {
+                    let picks = sample(&mut rng, memory.len(), BATCH).into_vec();
+                    cold.evict();
+                    cpu_ms(|| picks.iter().for_each(|&pick| _ = black_box(sum(&memory[pick]))))
+                }
+            });
         }
-        let picks: Vec<usize> = sample(&mut rng, memory.len(), BATCH).into_vec();
-        cold.evict();
-        streams.push(cpu_ms(|| {
-            for &pick in &picks {
-                black_box(sum(&memory[pick]));
-            }
-        }));
     }
     let times: Vec<f64> = times.into_iter().map(median).collect();
-    let stream = median(streams);
-    let ours = &times[..REGISTERED.len()];
+    let (ours, stream) = (&times[..REGISTERED.len()], times[banks.len()]);
     for (users, time) in REGISTERED.iter().zip(ours) {
         report.add(format!("batch_ms_at_{users}"), *time);
     }
@@ -81,14 +96,10 @@ fn scaled(base: &[f32], n: usize) -> Vec<f32> {
     base.iter().map(|number| number * factor).collect()
 }
 
-fn bank(shared: &Arc<Shared>, base: &[f32], users: usize, precision: Precision) -> HeadBank {
-    let mut bank = HeadBank::new(Arc::clone(shared));
-    for n in 0..users {
-        let weights = Weights::from_parameters(KIND, HIDDEN, &scaled(base, n)).unwrap();
-        let head = shared.head(weights.to_precision(precision)).unwrap();
-        bank.insert(UserId::new(n.try_into().unwrap()), head).unwrap();
-    }
-    bank
+fn insert(bank: &mut HeadBank, n: usize, base: &[f32], precision: Precision) {
+    let weights = Weights::from_parameters(KIND, HIDDEN, &scaled(base, n)).unwrap();
+    let head = bank.shared().head(weights.to_precision(precision)).unwrap();
+    bank.insert(UserId::new(n.try_into().unwrap()), head).unwrap();
 }
 
 fn time_of(bank: &HeadBank, names: &[HeadName], features: &Array2<f32>, cold: &mut Cold) -> f64 {
