@@ -97,6 +97,15 @@ impl Store {
         failed?;
         Ok(checker.finish())
     }
+
+    /// What a key slot holds; a slot behind the end of the file holds no key that opens.
+    fn slot(&self, slot: u32) -> Result<SlotState, StoreError> {
+        let read = || match slot < self.keys.slots()? {
+            true => self.keys.read(slot),
+            false => Ok(SlotState::Damaged),
+        };
+        read().map_err(|error| self.key_error(error))
+    }
 }
 
 struct Checker<'a> {
@@ -133,13 +142,14 @@ impl Checker<'_> {
     }
 
     fn ledger(&mut self, row: &[u8], sealed: &[u8]) -> Result<(), StoreError> {
+        // Taken out in any case: the user may have been forgotten since the values were read.
+        let found = table::vault_of(row).and_then(|vault| self.found.remove(&vault));
         let Some(keys) = self.keys(row)? else {
             return Ok(());
         };
         let user = keys.user();
         let ledger = open_ledger(keys, row, sealed.to_vec());
         self.report.users += 1;
-        let found = table::vault_of(row).and_then(|vault| self.found.remove(&vault));
         match ledger {
             Ok(ledger) if ledger.same_rows(&found.unwrap_or(Ledger::EMPTY)) => {}
             _ => self.report.faults.push(Fault::NotWhole { user }),
@@ -159,12 +169,12 @@ impl Checker<'_> {
 
     fn unlock(&mut self, vault: Vault) -> Result<Option<UserKeys>, StoreError> {
         let store = self.store;
-        let slots = store.keys.slots().map_err(|error| store.key_error(error))?;
-        let state = if vault.slot < slots {
-            store.keys.read(vault.slot).map_err(|error| store.key_error(error))?
-        } else {
-            SlotState::Damaged
-        };
+        let mut state = store.slot(vault.slot)?;
+        if matches!(state, SlotState::Damaged) {
+            // It may have been read while it was written: once more, with nobody writing.
+            let _writer = store.writer.lock().expect(super::NO_PANIC);
+            state = store.slot(vault.slot)?;
+        }
         match state {
             SlotState::Active(found, keys) if found == vault && self.users.get(&vault) == Some(&keys.user()) => {
                 Ok(Some(keys))

@@ -111,6 +111,27 @@ fn many_read_while_one_writes_and_none_sees_half_a_batch() {
 }
 
 #[test]
+fn a_check_while_users_come_and_go_finds_nothing_wrong() {
+    let (_guard, folder) = place();
+    let store = Store::create(&folder, &key()).unwrap();
+    let batches: Vec<_> = (0..60).map(|user| Batch::new(&scope(user)).put(RECORDS, [1], [user; 500])).collect();
+    store.commit_many(&batches).unwrap();
+    thread::scope(|threads| {
+        let writer = threads.spawn(|| {
+            for user in 0..40 {
+                store.forget(&scope(user)).unwrap();
+                store.commit(&Batch::new(&scope(user + 100)).put(RECORDS, [1], [user; 500])).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let report = store.check().unwrap();
+            assert!(report.is_whole(), "{report:?}");
+        }
+    });
+    assert_eq!(store.check().unwrap().users, 60);
+}
+
+#[test]
 fn a_folder_that_holds_something_is_not_overwritten() {
     let (_guard, folder) = place();
     std::fs::create_dir(&folder).unwrap();
