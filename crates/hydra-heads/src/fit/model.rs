@@ -81,15 +81,7 @@ impl<'a> Model<'a> {
     pub(crate) fn loss_and_gradient(&mut self) -> (f64, &[f32]) {
         let loss = self.loss();
         self.gradient.fill(0.0);
-        let Self { weights, slopes, gradient, .. } = self;
-        let mut job = Job {
-            prior: self.shared.as_prior(),
-            rows: self.rows.features().picked(self.picks),
-            inner: &mut self.inner,
-            stride: self.stride,
-            extra: &mut self.extra,
-            out: &mut self.out,
-        };
+        let (weights, mut job, slopes, gradient) = self.parts();
         weights.gradient(&mut job, slopes, gradient);
         (loss, &self.gradient)
     }
@@ -104,7 +96,13 @@ impl<'a> Model<'a> {
         if !self.prior_inner.is_empty() {
             self.inner.copy_from_slice(&self.prior_inner);
         }
-        let mut job = Job {
+        let (weights, mut job, ..) = self.parts();
+        compute(weights, &mut job);
+    }
+
+    /// What is borrowed together: the weights, the job, the slopes by the log-odds and the gradient.
+    fn parts(&mut self) -> (&Weights, Job<'_>, &[f32], &mut [f32]) {
+        let job = Job {
             prior: self.shared.as_prior(),
             rows: self.rows.features().picked(self.picks),
             inner: &mut self.inner,
@@ -112,7 +110,7 @@ impl<'a> Model<'a> {
             extra: &mut self.extra,
             out: &mut self.out,
         };
-        compute(&self.weights, &mut job);
+        (&self.weights, job, &self.slopes, &mut self.gradient)
     }
 }
 
