@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     BoxFuture, Capabilities, EventStream, LlmClient, LlmError, Money, Prices, Request, Response, Spend, StreamEvent,
@@ -145,28 +145,19 @@ impl<C: LlmClient> LlmClient for Budgeted<C> {
     }
 
     fn stream(&self, request: Request) -> EventStream<'_> {
-        let mut reserved = None;
-        let mut refused = None;
-        match self.budget.reserve(&request) {
-            Ok(reservation) => reserved = Some(reservation),
-            Err(error) => refused = Some(Err(error.into())),
-        }
-        if let Some(refusal) = refused {
-            return futures_util::stream::iter([refusal]).boxed();
-        }
-        self.inner
-            .stream(request)
-            .inspect(move |event| match event {
+        let reserved = async move {
+            let mut reservation = Some(self.budget.reserve(&request)?);
+            Ok::<_, LlmError>(self.inner.stream(request).inspect(move |event| match event {
                 Ok(StreamEvent::Delta(delta)) => {
-                    if let Some(reservation) = &mut reserved {
-                        reservation.answered_bytes +=
-                            delta.text.len() + delta.reasoning.as_ref().map_or(0, String::len);
+                    if let Some(reservation) = &mut reservation {
+                        reservation.answered_bytes += delta.text_bytes();
                     }
                 }
-                Ok(StreamEvent::End(end)) => reserved.take().into_iter().for_each(|r| r.pay(end.usage)),
-                Err(error) => reserved.take().into_iter().for_each(|r| r.fail(error)),
-            })
-            .boxed()
+                Ok(StreamEvent::End(end)) => reservation.take().into_iter().for_each(|r| r.pay(end.usage)),
+                Err(error) => reservation.take().into_iter().for_each(|r| r.fail(error)),
+            }))
+        };
+        stream::once(reserved).try_flatten().boxed()
     }
 }
 

@@ -266,8 +266,7 @@ fn size_in_memory(response: &Response) -> usize {
             let top = token.top.iter().map(|(text, _)| text.len() + 32).sum::<usize>();
             token.token.len() + 64 + top
         });
-        let texts = choice.text.len() + choice.reasoning.as_ref().map_or(0, String::len);
-        size_of_val(choice) + texts + json(&choice.extra) + tokens.sum::<usize>()
+        size_of_val(choice) + choice.text_bytes() + json(&choice.extra) + tokens.sum::<usize>()
     });
     size_of_val(response) + choices.sum::<usize>() + json(&response.extra)
 }

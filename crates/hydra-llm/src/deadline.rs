@@ -50,7 +50,8 @@ impl<'a> Deadline<'a> {
         self.limit.map(|limit| limit.saturating_sub(elapsed))
     }
 
-    fn passed(&self) -> LlmError {
+    /// The error of a call that has no time left.
+    pub(crate) fn passed(&self) -> LlmError {
         LlmError::Timeout { limit: self.limit.unwrap_or_default() }
     }
 }

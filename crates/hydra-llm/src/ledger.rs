@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use hydra_types::UserId;
 
 use crate::{
@@ -93,15 +93,15 @@ impl<C: LlmClient> LlmClient for Ledgered<C> {
     }
 
     fn stream(&self, request: Request) -> EventStream<'_> {
-        let mut entry = self.open(&request);
-        self.inner
-            .stream(request)
-            .inspect(move |event| {
-                if let Ok(StreamEvent::End(end)) = event {
+        let opened = async move {
+            let mut entry = self.open(&request);
+            Ok::<_, LlmError>(self.inner.stream(request).inspect_ok(move |event| {
+                if let StreamEvent::End(end) = event {
                     entry.close(end.usage);
                 }
-            })
-            .boxed()
+            }))
+        };
+        stream::once(opened).try_flatten().boxed()
     }
 }
 

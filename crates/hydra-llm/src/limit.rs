@@ -58,25 +58,33 @@ impl<C: LlmClient> Limited<C> {
             Some(door) => Some(deadline.bound(Door::enter(door)).await?),
             None => None,
         };
-        let wait = self.wait_for_rates(&request);
-        if !deadline.allows(wait) {
-            // Waiting would be for nothing; the caller learns it now.
-            return Err(LlmError::Timeout { limit: request.deadline.unwrap_or_default() });
-        }
+        let wait = self.book(&request, &deadline)?;
         if !wait.is_zero() {
             self.clock.sleep(wait).await;
         }
         Ok((place, deadline.apply(request)?))
     }
 
-    /// Books the request and says how long it has to wait.
-    fn wait_for_rates(&self, request: &Request) -> Duration {
+    /// Books the request and says how long it has to wait. If it cannot wait that long, it learns so now, and nothing
+    /// is booked.
+    fn book(&self, request: &Request, deadline: &Deadline<'_>) -> Result<Duration, LlmError> {
         let now = self.clock.now();
         let tokens = self.estimate.most(request).total_tokens();
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = self.limits.calls_per_minute.map(|limit| share_of_minute(1, limit));
-        let tokens = self.limits.tokens_per_minute.map(|limit| share_of_minute(tokens, limit));
-        book(&mut rates.calls, now, calls).max(book(&mut rates.tokens, now, tokens))
+        let calls = self.limits.calls_per_minute.map(|limit| rates.calls.next(now, share_of_minute(1, limit)));
+        let tokens = self.limits.tokens_per_minute.map(|limit| rates.tokens.next(now, share_of_minute(tokens, limit)));
+        let wait = [calls, tokens].into_iter().flatten().map(|booking| booking.begin.saturating_sub(now)).max();
+        let wait = wait.unwrap_or_default();
+        if !deadline.allows(wait) {
+            return Err(deadline.passed());
+        }
+        if let Some(booking) = calls {
+            rates.calls.booked_until = booking.end;
+        }
+        if let Some(booking) = tokens {
+            rates.tokens.booked_until = booking.end;
+        }
+        Ok(wait)
     }
 }
 
@@ -104,21 +112,31 @@ impl<C: LlmClient> LlmClient for Limited<C> {
     }
 }
 
-/// The moment until which each rate is booked.
 #[derive(Default)]
 struct Rates {
-    calls: Duration,
-    tokens: Duration,
+    calls: Rate,
+    tokens: Rate,
 }
 
-fn book(booked_until: &mut Duration, now: Duration, share: Option<Duration>) -> Duration {
-    let Some(share) = share else {
-        return Duration::ZERO;
-    };
-    let begin = (*booked_until).max(now.saturating_sub(SAVED_UP));
-    *booked_until = begin.saturating_add(share);
-    // What is booked may lie ahead of the clock by no more than this one call.
-    begin.saturating_sub(now)
+/// What may be done in a minute, as a time that is booked piece by piece.
+#[derive(Default)]
+struct Rate {
+    booked_until: Duration,
+}
+
+/// The piece of a rate's time that one call would take.
+#[derive(Clone, Copy)]
+struct Booking {
+    begin: Duration,
+    end: Duration,
+}
+
+impl Rate {
+    /// The next free piece of this length. What was saved up lies in the past.
+    fn next(&self, now: Duration, share: Duration) -> Booking {
+        let begin = self.booked_until.max(now.saturating_sub(SAVED_UP));
+        Booking { begin, end: begin.saturating_add(share) }
+    }
 }
 
 fn share_of_minute(amount: u64, limit: u32) -> Duration {

@@ -92,6 +92,14 @@ impl Choice {
     }
 }
 
+impl Choice {
+    /// How many bytes of text it has, reasoning included.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.text.len() + self.reasoning.as_ref().map_or(0, String::len)
+    }
+}
+
 impl fmt::Debug for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Choice")

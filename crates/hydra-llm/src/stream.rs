@@ -33,6 +33,14 @@ pub struct Delta {
     pub extra: Map<String, Value>,
 }
 
+impl Delta {
+    /// How many bytes of text it adds, reasoning included.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.text.len() + self.reasoning.as_ref().map_or(0, String::len)
+    }
+}
+
 impl fmt::Debug for Delta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delta")
@@ -120,8 +128,7 @@ impl Assembler {
     /// How many bytes of text came so far, reasoning included.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
-        let bytes = |choice: &Choice| choice.text.len() + choice.reasoning.as_ref().map_or(0, String::len);
-        self.choices.iter().flatten().map(bytes).sum()
+        self.choices.iter().flatten().map(Choice::text_bytes).sum()
     }
 
     /// The whole response. Choices of which nothing came are left out.

@@ -117,6 +117,10 @@ fn a_stream_pays_what_it_says_at_its_end_or_what_had_arrived() {
     drop(given_up);
     assert_eq!((purse.spent().usage.prompt_tokens, purse.spent().usage.completion_tokens), (9 + 13, 4 + 3));
 
+    let before = purse.spent();
+    drop(client.stream(hello()));
+    assert_eq!(purse.spent(), before, "a stream that was never polled was never sent");
+
     let poor = Budgeted::new(&model, budget(Some(0), None, None));
     let refused: Result<Vec<_>, _> = block_on(poor.stream(hello()).try_collect());
     assert!(matches!(refused, Err(LlmError::Budget(BudgetError::Calls { limit: 0 }))));
@@ -171,6 +175,7 @@ fn the_ledger_knows_who_spent_what() {
     );
     let _: Vec<_> = block_on(streaming.stream(ask("?")).collect());
     let _: Vec<_> = block_on(streaming.stream(ask("?")).collect());
+    drop(streaming.stream(ask("never polled")));
     let total = ledger.total();
     assert_eq!((total.calls, total.failed_calls, total.usage.prompt_tokens), (6, 2, 75));
 }
