@@ -149,7 +149,7 @@ impl ChatStream {
         for delta in chunk.deltas {
             self.any_piece = true;
             self.any_finish |= delta.finish.is_some();
-            self.text_bytes += delta.text.len() + delta.reasoning.as_ref().map_or(0, String::len);
+            self.text_bytes += delta.text_bytes();
             if delta != (Delta { choice: delta.choice, ..Delta::default() }) {
                 events.push(StreamEvent::Delta(delta));
             }

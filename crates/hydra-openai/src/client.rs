@@ -1,7 +1,9 @@
 //! The client.
 
 use futures_util::{StreamExt, TryStreamExt, future, stream};
-use hydra_llm::{BoxFuture, Capabilities, EventStream, LlmClient, LlmError, Request, Response, TokenEstimate, Usage};
+use hydra_llm::{
+    BoxFuture, Capabilities, Choice, EventStream, LlmClient, LlmError, Request, Response, TokenEstimate, Usage,
+};
 
 use crate::address::Address;
 use crate::builder::{Dialect, OpenAiBuilder};
@@ -59,11 +61,7 @@ impl OpenAiClient {
         }
         let (mut response, usage) = read::completion(json::parse(body)?)?;
         response.usage = usage.unwrap_or_else(|| {
-            let bytes = response
-                .choices
-                .iter()
-                .map(|choice| choice.text.len() + choice.reasoning.as_ref().map_or(0, String::len))
-                .sum();
+            let bytes = response.choices.iter().map(Choice::text_bytes).sum();
             Usage::estimated(prompt, self.estimate().text(bytes))
         });
         Ok(response)

@@ -10,12 +10,7 @@ use crate::fault;
 
 /// A whole answer. Its usage is none if the server did not count.
 pub(crate) fn completion(value: Value) -> Result<(Response, Option<Usage>), LlmError> {
-    if let Some(error) = fault::from_value(&value) {
-        return Err(error);
-    }
-    let Value::Object(mut fields) = value else {
-        return Err(missing("choices"));
-    };
+    let mut fields = fields_of(value)?;
     let choices = match fields.remove("choices") {
         Some(Value::Array(choices)) => choices,
         Some(Value::Null) => return Err(AnswerFault::Empty.into()),
@@ -53,12 +48,7 @@ pub(crate) struct Chunk {
 
 /// Reads one event of a stream.
 pub(crate) fn chunk(value: Value) -> Result<Chunk, LlmError> {
-    if let Some(error) = fault::from_value(&value) {
-        return Err(error);
-    }
-    let Value::Object(mut fields) = value else {
-        return Err(missing("choices"));
-    };
+    let mut fields = fields_of(value)?;
     let choices = match fields.remove("choices") {
         Some(Value::Array(choices)) => choices,
         // A ping, or news about filters.
@@ -66,6 +56,17 @@ pub(crate) fn chunk(value: Value) -> Result<Chunk, LlmError> {
     };
     let deltas = choices.into_iter().enumerate().filter_map(|(place, choice)| choice_piece(choice, place)).collect();
     Ok(Chunk { deltas, usage: take_usage(&mut fields), model: take_model(&mut fields), extra: fields })
+}
+
+/// The fields of an answer, unless they are those of an error.
+fn fields_of(value: Value) -> Result<Map<String, Value>, LlmError> {
+    if let Some(error) = fault::from_value(&value) {
+        return Err(error);
+    }
+    match value {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(missing("choices")),
+    }
 }
 
 /// Reads one thing of each entry and puts them in the order of the entries' numbers; an entry without one has the number

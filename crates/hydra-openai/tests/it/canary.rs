@@ -48,7 +48,6 @@ fn neither_key_nor_prompt_is_seen_anywhere() {
             let retry = Retry::new(client, RetryPolicy::default(), clock.clone());
             let tape = folder.path().join(format!("{number}"));
             let client = Cassette::open(retry, &tape, CassetteMode::Record, KeyScope::User).unwrap();
-            let request = || Request::new(vec![Message::user(PROMPT)]);
             for streamed in [false, true] {
                 let mut request = Request::new(vec![Message::user(PROMPT)]);
                 request.draw = u64::from(streamed);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
 use hydra_llm::{
-    AnswerFault, Assembler, FinishReason, LlmClient, LlmError, Request, Response, StreamEvent, UsageSource, block_on,
+    AnswerFault, Assembler, ErrorCode, FinishReason, LlmClient, LlmError, Request, Response, StreamEvent, UsageSource,
+    block_on,
 };
 use serde_json::json;
 
@@ -135,7 +136,7 @@ fn whole_answers(stop: FinishReason, length: FinishReason, unknown: FinishReason
 /// Errors that come as answers, and answers that come as errors.
 fn errors() -> Vec<Oddity> {
     fn is(error: &LlmError, expected: u16, expected_code: Option<&str>) -> bool {
-        matches!(error, LlmError::Status { status, code, .. } if *status == expected && code.as_ref().map(|c| c.as_str()) == expected_code)
+        matches!(error, LlmError::Status { status, code, .. } if *status == expected && code.as_ref().map(ErrorCode::as_str) == expected_code)
     }
     vec![
         whole("langfuse/langfuse-python#1741", r#"{"id":"x","choices":null,"object":"chat.completion"}"#)
