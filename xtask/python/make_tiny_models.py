@@ -28,6 +28,7 @@ HIDDEN = 32
 N_LAYERS = 2
 N_HEADS = 4
 INTERMEDIATE = 48
+GATHERS = ["value", "v_lin", "attn.v", "attention.output.dense", "out_lin", "attn.o"]
 SEQ = 11
 # The last row is padded on the left: positions and masks must not assume that padding comes last.
 REAL = [(0, 11), (0, 7), (0, 2), (3, 11)]
@@ -98,7 +99,9 @@ def draw(model, seed, dtype):
             elif "embeddings" in name:
                 value = 0.7 * noise
             else:
-                value = 1.2 * noise / parameter.shape[-1] ** 0.5
+                # What attention gathers outweighs the token itself: a classifier sees the text only through it.
+                gathers = any(part in name for part in GATHERS)
+                value = (2.0 if gathers else 0.7) * noise / parameter.shape[-1] ** 0.5
             parameter.copy_(value.to(dtype).float())
 
 
@@ -153,7 +156,7 @@ def main():
     make(root, "roberta", "RobertaForSequenceClassification", 4, torch.float16, num_labels=1)
     make(root, "xlm-roberta", "XLMRobertaForSequenceClassification", 5, torch.float16, num_labels=1)
     make(root, "distilbert", "DistilBertModel", 6, shard="40KB")
-    make(root, "distilbert", "DistilBertForSequenceClassification", 7, torch.float16, num_labels=2, activation="relu")
+    make(root, "distilbert", "DistilBertForSequenceClassification", 27, torch.float16, num_labels=2, activation="relu")
     make(root, "mpnet", "MPNetModel", 8)
     make(root, "mpnet", "MPNetForSequenceClassification", 9, torch.float16, num_labels=2)
 

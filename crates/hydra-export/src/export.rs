@@ -9,13 +9,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hydra_graph::{
-    ActivationScale, ExternalData, HalfPrecision, Model, PassError, Quantization, SaveError, WeightRange,
+    ActivationScale, ExternalData, HalfPrecision, Model, PassError, Quantization, SaveError, Smoothing, WeightRange,
 };
 use hydra_onnx::{Bundle, BundleError, CheckError, Description, Kind, Manifest, Parity, Pooling};
 
+use crate::calibration;
 use crate::folder::{Folder, PoolingKind, Task};
 use crate::gate::{self, GateError};
-use crate::graph::{self, BuildError};
+use crate::graph::{self, BuildError, is_in_layer};
 
 /// The numbers that an exported graph computes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +197,8 @@ pub fn export(
 /// Exports a graph that claims to compute a folder's model: [`build`](crate::build)'s, or one that was changed since, by
 /// a pass of the caller's for instance. The gate decides.
 ///
-/// `model` is in `f32`; the precision is applied to it here, and the opset stays what it is.
+/// `model` is in `f32`, with the inputs, outputs and node names that `build` gives; the precision is applied to it here,
+/// and its opset stays what it is.
 ///
 /// # Errors
 /// [`ExportError`]; nothing is written then, and an older bundle at `out` stays as it is.
@@ -214,7 +216,7 @@ pub fn export_model(
         full
     } else {
         on_stage(Stage::Reducing);
-        let model = reduced(model, options.precision)?;
+        let model = reduced(folder, model, options.precision)?;
         let reduced = bundle(folder, &model, options.precision, options.weights)?;
         on_stage(Stage::Judging);
         // What holds of the f32 graph is not said of this one.
@@ -278,27 +280,32 @@ fn bundle(folder: &Folder, model: &Model<'_>, precision: Precision, weights: Wei
         max_tokens: folder.max_tokens(),
         parity: None,
     };
-    let model = if weights == Weights::External || model.initializer_bytes() >= EXTERNAL_FROM {
-        let temporary = tempfile::tempdir().map_err(ExportError::Temporary)?;
-        let path = temporary.path().join("model.onnx");
-        let data = model.save_external(&path, ExternalData::default())?;
-        let read = |path: &Path| fs::read(path).map(Arc::<[u8]>::from).map_err(ExportError::Temporary);
-        let name = data.file_name().expect("it was just written").to_string_lossy().into_owned();
-        hydra_onnx::Model::with_data(read(&path)?, [(name, read(&data)?)].into())?
-    } else {
-        hydra_onnx::Model::new(model.to_bytes()?)?
-    };
-    Ok(Bundle::new(description, model, folder.tokenizer())?)
+    Ok(Bundle::new(description, runnable(model, weights)?, folder.tokenizer())?)
 }
 
-fn reduced(model: Model<'_>, precision: Precision) -> Result<Model<'_>, PassError> {
+/// The graph as ONNX Runtime takes it: in one piece, or with its weights beside it.
+pub(crate) fn runnable(model: &Model<'_>, weights: Weights) -> Result<hydra_onnx::Model, ExportError> {
+    if weights == Weights::BySize && model.initializer_bytes() < EXTERNAL_FROM {
+        return Ok(hydra_onnx::Model::new(model.to_bytes()?)?);
+    }
+    let temporary = tempfile::tempdir().map_err(ExportError::Temporary)?;
+    let path = temporary.path().join("model.onnx");
+    let data = model.save_external(&path, ExternalData::default())?;
+    let read = |path: &Path| fs::read(path).map(Arc::<[u8]>::from).map_err(ExportError::Temporary);
+    let name = data.file_name().expect("it was just written").to_string_lossy().into_owned();
+    Ok(hydra_onnx::Model::with_data(read(&path)?, [(name, read(&data)?)].into())?)
+}
+
+fn reduced<'a>(folder: &Folder, model: Model<'a>, precision: Precision) -> Result<Model<'a>, ExportError> {
     let activations = match precision {
         Precision::Fp32 => return Ok(model),
-        Precision::Fp16 => return HalfPrecision.apply(model, |_| false),
+        Precision::Fp16 => return Ok(HalfPrecision.apply(model, |_| false)?),
         Precision::Int8 => ActivationScale::PerTensor,
         Precision::Int8PerRow => ActivationScale::PerRow,
     };
-    let (model, _) = Quantization { activations, weights: WeightRange::Full }.apply(model, |_| true)?;
+    let smoothing = Smoothing::new(calibration::ranges(folder, &model)?)?;
+    let quantization = Quantization { activations, weights: WeightRange::Full };
+    let (model, _) = quantization.apply_smoothed(model, &smoothing, is_in_layer)?;
     Ok(model)
 }
 

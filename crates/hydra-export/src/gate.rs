@@ -5,12 +5,12 @@
 //! sentences the order of the similarities (or of the logits) and the direction of the vectors must stay.
 
 mod agreement;
-mod batches;
+pub(crate) mod batches;
 mod sentences;
 
 use hydra_onnx::{
     Bound, Bundle, CrossEncoder, Encoder, EncoderError, EncoderOptions, Kind, Measure, Session, SessionError,
-    SessionOptions,
+    SessionOptions, TensorView,
 };
 use hydra_types::ndarray::{Array2, ArrayView1, Dimension, IxDyn};
 
@@ -77,16 +77,14 @@ pub enum GateError {
 pub(crate) fn parity(folder: &Folder, bundle: &Bundle) -> Result<Vec<Measure>, GateError> {
     let batches = batches::shapes(folder)
         .into_iter()
-        .map(|shape| batches::batch(folder, shape))
+        .map(|shape| batches::batch(folder, shape, 0))
         .collect::<Result<Vec<_>, _>>()?;
     let expected = reference::forward(folder, &batches)?;
     let mut session = Session::open(bundle.model(), &SessionOptions::default())?;
     let mut measures = Vec::new();
     for (tokens, expected) in batches.iter().zip(&expected) {
         let (batch, seq) = tokens.ids().dim();
-        let inputs: Vec<_> = session.inputs().iter().map(|spec| spec.name.clone()).collect();
-        let inputs: Vec<_> = inputs.iter().map(|name| (name.as_str(), input(tokens, name))).collect();
-        let outputs = session.run(&inputs)?;
+        let outputs = session.run(&inputs(folder, tokens))?;
         let got = outputs.f32::<IxDyn>(bundle.manifest().kind().output())?;
         let mut worst = (0.0, vec![0; got.ndim()]);
         for (at, number) in got.indexed_iter() {
@@ -94,12 +92,12 @@ pub(crate) fn parity(folder: &Folder, bundle: &Bundle) -> Result<Vec<Measure>, G
             let difference = (f64::from(*number) - expected[&at]).abs();
             let means_something = folder.task() != Task::Encode || tokens.mask()[token] == 1;
             // NaN is farther than anything.
-            if means_something && !(difference <= worst.0) {
+            if means_something && (difference > worst.0 || difference.is_nan()) {
                 worst = (difference, at.as_array_view().to_vec());
             }
         }
         let (difference, at) = worst;
-        if !(difference <= MOST_APART) {
+        if difference > MOST_APART || difference.is_nan() {
             let token = if folder.task() == Task::Encode { at[1] } else { 0 };
             let number = at[at.len() - 1];
             return Err(GateError::Parity { batch, seq, row: at[0], token, number, difference, most: MOST_APART });
@@ -119,16 +117,16 @@ pub(crate) fn agreement(full: &Bundle, reduced: &Bundle) -> Result<Vec<Measure>,
     let (tau, cosine) = if full.manifest().kind() == Kind::Encoder {
         let [full, reduced] = [features(full, &pairs)?, features(reduced, &pairs)?];
         let similarities = |features: &Array2<f32>| -> Vec<f64> {
-            (0..PAIRS).map(|pair| cosine(features.row(pair), features.row(PAIRS + pair))).collect()
+            (0..PAIRS).map(|pair| cosine(&features.row(pair), &features.row(PAIRS + pair))).collect()
         };
-        let cosines = full.rows().into_iter().zip(reduced.rows()).map(|(full, reduced)| cosine(full, reduced));
+        let cosines = full.rows().into_iter().zip(reduced.rows()).map(|(full, reduced)| cosine(&full, &reduced));
         (kendall_tau(&similarities(&full), &similarities(&reduced)), cosines.sum::<f64>() / full.nrows() as f64)
     } else {
         let [full, reduced] = [logits(full, &pairs)?, logits(reduced, &pairs)?];
         let wide = |column: ArrayView1<'_, f32>| column.iter().copied().map(f64::from).collect::<Vec<_>>();
         let classes = || full.columns().into_iter().zip(reduced.columns());
         let least = classes().map(|(full, reduced)| kendall_tau(&wide(full), &wide(reduced))).fold(1.0, f64::min);
-        let cosines = classes().map(|(full, reduced)| cosine(full, reduced));
+        let cosines = classes().map(|(full, reduced)| cosine(&full, &reduced));
         (least, cosines.sum::<f64>() / full.ncols() as f64)
     };
     [("kendall_tau", tau, LEAST_TAU), ("mean_cosine", cosine, LEAST_COSINE)]
@@ -165,14 +163,13 @@ fn logits(bundle: &Bundle, pairs: &[(String, String)]) -> Result<Array2<f32>, En
     Ok(CrossEncoder::open(bundle, &EncoderOptions::default())?.logits(pairs)?.logits)
 }
 
-fn input<'t>(tokens: &'t Tokens, name: &str) -> hydra_onnx::TensorView<'t> {
-    match name {
-        "attention_mask" => tokens.mask(),
-        "token_type_ids" => tokens.types(),
-        _ => tokens.ids(),
+/// A batch by the names that the graph gives its inputs.
+pub(crate) fn inputs<'t>(folder: &Folder, tokens: &'t Tokens) -> Vec<(&'static str, TensorView<'t>)> {
+    let mut inputs = vec![("input_ids", tokens.ids().view().into()), ("attention_mask", tokens.mask().view().into())];
+    if folder.config().token_types > 1 {
+        inputs.push(("token_type_ids", tokens.types().view().into()));
     }
-    .view()
-    .into()
+    inputs
 }
 
 /// What `f32` and another order of summation may change.

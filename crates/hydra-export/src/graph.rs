@@ -45,6 +45,11 @@ pub fn build(folder: &Folder, opset: u32) -> Result<Model<'static>, BuildError> 
     Encoder::new(folder, graph)?.build()
 }
 
+/// Whether a node belongs to a layer, whose products are what is worth fewer bits: the classifier runs once a text.
+pub(crate) fn is_in_layer(node: &str) -> bool {
+    node.contains(".layer.")
+}
+
 /// A graph on its way.
 struct Encoder<'f> {
     folder: &'f Folder,

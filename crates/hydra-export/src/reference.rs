@@ -70,7 +70,7 @@ pub fn forward(folder: &Folder, batches: &[Tokens]) -> Result<Vec<ArrayD<f64>>, 
             match &classifier {
                 None => stacked(rows.iter().map(|row| row.hidden.view().into_dyn())),
                 Some(classifier) => {
-                    let logits: Vec<_> = rows.iter().map(|row| classifier.logits(row.hidden.row(0))).collect();
+                    let logits: Vec<_> = rows.iter().map(|row| classifier.logits(&row.hidden.row(0))).collect();
                     stacked(logits.iter().map(|logits| logits.view().into_dyn()))
                 }
             }

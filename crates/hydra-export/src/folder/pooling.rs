@@ -57,7 +57,11 @@ impl Pooling {
                     pooling.kind = parse::<Raw>(folder, &format!("{path}/config.json"))?.kind()?;
                 }
                 _ => {
-                    return Err(unsupported("type", &module.kind, "Transformer, Pooling and Normalize in modules.json"));
+                    return Err(unsupported(
+                        "type",
+                        &module.kind,
+                        "Transformer, Pooling and Normalize in modules.json",
+                    ));
                 }
             }
         }

@@ -27,8 +27,8 @@ pub(super) fn kendall_tau(left: &[f64], right: &[f64]) -> f64 {
 }
 
 /// The cosine of two vectors; 0 where one is all zeros.
-pub(super) fn cosine(left: ArrayView1<'_, f32>, right: ArrayView1<'_, f32>) -> f64 {
-    let dot = |a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>| -> f64 {
+pub(super) fn cosine(left: &ArrayView1<'_, f32>, right: &ArrayView1<'_, f32>) -> f64 {
+    let dot = |a: &ArrayView1<'_, f32>, b: &ArrayView1<'_, f32>| -> f64 {
         a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     };
     let lengths = (dot(left, left) * dot(right, right)).sqrt();
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn cosine_is_that_of_the_angle() {
-        let cosine = |left: [f32; 2], right: [f32; 2]| cosine((&left).into(), (&right).into());
+        let cosine = |left: [f32; 2], right: [f32; 2]| cosine(&(&left).into(), &(&right).into());
         assert!((cosine([1.0, 0.0], [2.0, 2.0]) - std::f64::consts::FRAC_1_SQRT_2).abs() < 1e-12);
         assert!((cosine([1.0, 2.0], [-1.0, -2.0]) + 1.0).abs() < 1e-12);
         assert!(cosine([0.0, 0.0], [1.0, 0.0]).abs() < f64::MIN_POSITIVE);

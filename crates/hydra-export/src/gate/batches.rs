@@ -12,8 +12,8 @@ pub(super) fn shapes(folder: &Folder) -> [(usize, usize); 4] {
     [(1, 8), (4, 17), (8, 48), (2, LONGEST)].map(|(rows, seq)| (rows, seq.min(folder.max_tokens())))
 }
 
-/// A batch of this shape: the first row is full, the others shorter and shorter.
-pub(super) fn batch(folder: &Folder, (rows, seq): (usize, usize)) -> Result<Tokens, GateError> {
+/// A batch of this shape: the first row is full, the others shorter and shorter. Another seed gives other texts.
+pub(crate) fn batch(folder: &Folder, (rows, seq): (usize, usize), seed: usize) -> Result<Tokens, GateError> {
     let mut tokenizer = Tokenizer::from_bytes(folder.tokenizer()).map_err(GateError::Tokenizer)?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(GateError::Tokenizer)?;
@@ -22,7 +22,7 @@ pub(super) fn batch(folder: &Folder, (rows, seq): (usize, usize)) -> Result<Toke
     let mut mask = Array2::zeros((rows, seq));
     let mut types = Array2::zeros((rows, seq));
     for row in 0..rows {
-        let pair = (sentences::text(row, seq / 2), sentences::text(rows + row, seq));
+        let pair = (sentences::text(seed + row, seq / 2), sentences::text(seed + rows + row, seq));
         let encoding = tokenizer.encode(pair, true).map_err(GateError::Tokenizer)?;
         let given = encoding.len();
         let length = (seq - row * seq / (2 * rows)).min(given);

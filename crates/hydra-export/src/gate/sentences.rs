@@ -7,10 +7,10 @@ pub(super) fn pairs(count: usize) -> Vec<(String, String)> {
             let mut draws = Draws::new(at);
             let first = Sentence::draw(&mut draws);
             let mut second = first;
-            for slot in 0..SLOTS {
+            for (slot, words) in WORDS.iter().enumerate() {
                 // The first pair shares everything but one word, the sixth nothing, and so on again.
                 if (slot + at / (SLOTS + 1)) % SLOTS <= at % (SLOTS + 1) {
-                    second.0[slot] = draws.below(WORDS[slot].len());
+                    second.0[slot] = draws.below(words.len());
                 }
             }
             let mut texts = [first.text(), second.text()];

@@ -33,8 +33,8 @@ impl Classifier {
     /// Devlin et al. 2018, section 4.1, on the pooled first token (`tanh`, google-research/bert modeling.py); RoBERTa's
     /// and MPNet's head is the same function under other names. **Differs:** DistilBERT's head has `max(x, 0)` there
     /// (transformers, modeling_distilbert.py).
-    pub(super) fn logits(&self, first: ArrayView1<'_, f64>) -> Array1<f64> {
-        let between = self.hidden.apply(first.insert_axis(Axis(0))).mapv(self.between);
-        self.output.apply(between.view()).remove_axis(Axis(0))
+    pub(super) fn logits(&self, first: &ArrayView1<'_, f64>) -> Array1<f64> {
+        let between = self.hidden.apply(&first.insert_axis(Axis(0))).mapv(self.between);
+        self.output.apply(&between.view()).remove_axis(Axis(0))
     }
 }

@@ -47,15 +47,15 @@ impl Layer {
     /// network of equation 2, whose activation BERT changes to GELU.
     pub(super) fn apply(&self, row: &mut Row, relative: Option<&RelativePositions>) {
         let attended = self.attention(row, relative);
-        let mut hidden = self.attention_output.apply(attended.view()) + &row.hidden;
+        let mut hidden = self.attention_output.apply(&attended.view()) + &row.hidden;
         self.attention_norm.apply_rows(&mut hidden);
 
-        let mut wide = self.intermediate.apply(hidden.view());
+        let mut wide = self.intermediate.apply(&hidden.view());
         match self.activation {
             Activation::Gelu => wide.mapv_inplace(gelu),
             Activation::Relu => wide.mapv_inplace(|x| x.max(0.0)),
         }
-        row.hidden = self.output.apply(wide.view()) + hidden;
+        row.hidden = self.output.apply(&wide.view()) + hidden;
         self.output_norm.apply_rows(&mut row.hidden);
     }
 
@@ -65,7 +65,7 @@ impl Layer {
     /// Vaswani et al. 2017, equation 1 and section 3.2.2: `softmax(QKᵀ / √head_dim) V` for each head. Padding gets no
     /// weight at all.
     fn attention(&self, row: &Row, relative: Option<&RelativePositions>) -> Array2<f64> {
-        let hidden = row.hidden.view();
+        let hidden = &row.hidden.view();
         let (query, key, value) = (self.query.apply(hidden), self.key.apply(hidden), self.value.apply(hidden));
         let head_dim = query.ncols() / self.n_heads;
         let mut gathered = Array2::zeros(query.raw_dim());
@@ -104,7 +104,7 @@ impl Linear {
     }
 
     /// `[rows, in]` to `[rows, out]`.
-    pub(super) fn apply(&self, x: ArrayView2<'_, f64>) -> Array2<f64> {
+    pub(super) fn apply(&self, x: &ArrayView2<'_, f64>) -> Array2<f64> {
         x.dot(&self.weight.t()) + &self.bias
     }
 }
