@@ -28,6 +28,8 @@ impl<C: LlmClient> Repeat<C> {
         // Every round asks for all that is missing; a server that gives one choice however many it is asked for is
         // asked one by one from the second round on.
         let mut per_call = most;
+        // Draws and seeds of the second round come after those that the first may have used.
+        let mut used = 0;
         let mut gathered: Option<Response> = None;
         loop {
             let have = gathered.as_ref().map_or(0, count);
@@ -37,8 +39,9 @@ impl<C: LlmClient> Repeat<C> {
             let calls = (have..wanted).step_by(per_call as usize).map(|from| {
                 let mut part = request.clone();
                 part.n = per_call.min(wanted - from);
-                part.draw = request.draw.wrapping_mul(DRAWS_EACH).wrapping_add(u64::from(from));
-                part.seed = request.seed.map(|seed| seed.wrapping_add(u64::from(from)));
+                let draw = u64::from(used + from);
+                part.draw = request.draw.wrapping_mul(DRAWS_EACH).wrapping_add(draw);
+                part.seed = request.seed.map(|seed| seed.wrapping_add(draw));
                 self.inner.complete(part)
             });
             let parts: Vec<Response> = stream::iter(calls).buffered(self.at_once).try_collect().await?;
@@ -55,6 +58,7 @@ impl<C: LlmClient> Repeat<C> {
                 }
             }
             per_call = 1;
+            used = wanted;
         }
         let mut whole = gathered.unwrap_or_else(|| Response::new(Vec::new(), Usage::default()));
         whole.choices.truncate(wanted as usize);
@@ -83,8 +87,8 @@ impl<C: LlmClient> LlmClient for Repeat<C> {
     }
 }
 
-/// A request has at most this many answers, so the draws of two requests never meet.
-const DRAWS_EACH: u64 = 1024;
+/// A request has at most 1024 answers, gathered in two rounds, so the draws of two requests never meet.
+const DRAWS_EACH: u64 = 2048;
 
 fn count(response: &Response) -> u32 {
     u32::try_from(response.choices.len()).unwrap_or(u32::MAX)

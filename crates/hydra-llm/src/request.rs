@@ -111,8 +111,8 @@ pub struct Request {
     pub stop: Vec<String>,
     /// The most tokens of one answer, at least 1.
     pub max_tokens: Option<u32>,
-    /// For answers that can be repeated. Of the n answers, answer i is drawn as if alone with `seed + i` wherever the
-    /// client has a say in it.
+    /// For answers that can be repeated. [`Repeat`](crate::Repeat) gives each of its calls a seed of its own, from this
+    /// one upwards.
     pub seed: Option<u64>,
     /// Log-probabilities of the answer's tokens, each with this many alternatives (0: the chosen token only).
     pub logprobs: Option<u32>,

@@ -32,7 +32,7 @@ fn a_model_of_one_answer_is_asked_n_times_with_its_own_draw_and_seed() {
     let asked = model.asked();
     assert!(asked.iter().all(|request| request.n == 1));
     assert_eq!(asked.iter().filter_map(|request| request.seed).collect::<Vec<_>>(), [u64::MAX - 1, u64::MAX, 0, 1]);
-    assert_eq!(asked.iter().map(|request| request.draw).collect::<Vec<_>>(), [2048, 2049, 2050, 2051]);
+    assert_eq!(asked.iter().map(|request| request.draw).collect::<Vec<_>>(), [4096, 4097, 4098, 4099]);
 }
 
 #[test]
@@ -42,10 +42,12 @@ fn a_server_that_ignores_n_is_asked_for_the_rest() {
             .with_capabilities(able("ignores n")),
     );
     let mut request = ask("?");
-    request.n = 3;
+    (request.n, request.seed) = (3, Some(100));
     let response = block_on(Repeat::new(Arc::clone(&model), 8).complete(request)).unwrap();
     assert_eq!(texts(&response), ["a", "b", "c"]);
     assert_eq!(model.asked().iter().map(|request| request.n).collect::<Vec<_>>(), [3, 1, 1]);
+    // None of the seeds that the server may have used for the first three is used again.
+    assert_eq!(model.asked().iter().filter_map(|request| request.seed).collect::<Vec<_>>(), [100, 104, 105]);
 }
 
 #[test]
