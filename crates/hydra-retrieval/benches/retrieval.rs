@@ -7,12 +7,12 @@
 //! on stable Rust is slower. So the ratios are about layout and codes, not about a kernel that was left out.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::unwrap_used)]
 
+#[path = "retrieval/corpus.rs"]
+mod corpus;
 #[path = "retrieval/data.rs"]
 mod data;
 #[path = "retrieval/direct.rs"]
 mod direct;
-#[path = "retrieval/corpus.rs"]
-mod corpus;
 #[path = "retrieval/users.rs"]
 mod users;
 #[path = "retrieval/words.rs"]

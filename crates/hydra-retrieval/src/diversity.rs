@@ -35,7 +35,11 @@ pub struct BalanceError {
 
 impl<'a> Diverse<'a> {
     pub(crate) fn new(view: View<'a>, balance: f32, pool: usize) -> Result<Self, BalanceError> {
-        if (0.0..=1.0).contains(&balance) { Ok(Self { view, balance, pool }) } else { Err(BalanceError { got: balance }) }
+        if (0.0..=1.0).contains(&balance) {
+            Ok(Self { view, balance, pool })
+        } else {
+            Err(BalanceError { got: balance })
+        }
     }
 }
 

@@ -41,7 +41,9 @@ pub struct Fused<'a> {
 
 /// A weight that cannot be used.
 #[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
-#[error("a weight is a finite number above zero and at most 1e6, got {got}: leave a retriever out instead of weighing it zero")]
+#[error(
+    "a weight is a finite number above zero and at most 1e6, got {got}: leave a retriever out instead of weighing it zero"
+)]
 pub struct WeightError {
     /// What was given.
     pub got: f64,
@@ -97,7 +99,11 @@ impl Retriever for Fused<'_> {
 
 impl std::fmt::Debug for Fused<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Fused").field("parts", &self.parts.len()).field("fusion", &self.fusion).field("depth", &self.depth).finish()
+        f.debug_struct("Fused")
+            .field("parts", &self.parts.len())
+            .field("fusion", &self.fusion)
+            .field("depth", &self.depth)
+            .finish()
     }
 }
 

@@ -24,7 +24,13 @@ impl<'a> Recency<'a> {
 }
 
 impl Retriever for Recency<'_> {
-    fn search(&self, _: &Query<'_>, k: usize, filter: &Filter, _: &mut Scratch) -> Result<Vec<Scored<RecordId>>, SearchError> {
+    fn search(
+        &self,
+        _: &Query<'_>,
+        k: usize,
+        filter: &Filter,
+        _: &mut Scratch,
+    ) -> Result<Vec<Scored<RecordId>>, SearchError> {
         let newest = self.view.newest().filter(|(id, time, tags)| filter.admits(*id, *time, *tags)).take(k);
         Ok((1u32..).zip(newest).map(|(rank, (id, ..))| Scored::new(id, reciprocal(rank))).collect())
     }

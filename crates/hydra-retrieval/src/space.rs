@@ -79,16 +79,18 @@ impl Space {
     }
 
     /// The best `k` of what `filter` admits, or all of it where that is less.
-    pub(crate) fn search(&self, query: &Vector, k: usize, filter: &Filter, scratch: &mut Scratch) -> Vec<Scored<RecordId>> {
+    pub(crate) fn search(
+        &self,
+        query: &Vector,
+        k: usize,
+        filter: &Filter,
+        scratch: &mut Scratch,
+    ) -> Vec<Scored<RecordId>> {
         let Some(graph) = &self.graph else {
             return self.table.exact(query, k, filter, scratch);
         };
         let n = self.table.len();
-        let admitted = if filter.is_all() {
-            n
-        } else {
-            (0..n).filter(|&row| self.table.admits(filter, row)).count()
-        };
+        let admitted = if filter.is_all() { n } else { (0..n).filter(|&row| self.table.admits(filter, row)).count() };
         let k = k.min(admitted);
         // The more a filter keeps out, the wider the walk must be for the same number of admitted rows in it.
         let width = self.params.ef_search.max(k).saturating_mul(n).div_ceil(admitted.max(1));

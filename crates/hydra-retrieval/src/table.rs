@@ -145,7 +145,10 @@ impl Table {
         if let Some(id) = twice.or_else(known) {
             return Err(AddError::Duplicate { id });
         }
-        items.iter().map(|item| self.vector(item.vector).map_err(|source| AddError::Vector { id: item.id, source })).collect()
+        items
+            .iter()
+            .map(|item| self.vector(item.vector).map_err(|source| AddError::Vector { id: item.id, source }))
+            .collect()
     }
 
     /// A vector that was checked, of a record that is not there.
@@ -193,7 +196,13 @@ impl Table {
     ///
     /// Codes are scanned, a quarter of the bytes; their error has a bound, and every row that the bound leaves in the
     /// running is scored again by its floats. So the answer is to the bit what a scan over the floats gives.
-    pub(crate) fn exact(&self, query: &Vector, k: usize, filter: &Filter, scratch: &mut Scratch) -> Vec<Scored<RecordId>> {
+    pub(crate) fn exact(
+        &self,
+        query: &Vector,
+        k: usize,
+        filter: &Filter,
+        scratch: &mut Scratch,
+    ) -> Vec<Scored<RecordId>> {
         if filter.is_all() {
             self.exact_among(query, k, self.len(), |i| i, scratch)
         } else {

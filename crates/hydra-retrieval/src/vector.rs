@@ -206,11 +206,7 @@ impl Rows {
 
     /// The row as a query.
     pub(crate) fn query(&self, row: usize) -> Vector {
-        Vector {
-            floats: self.floats(row).to_vec(),
-            codes: self.codes(row).to_vec(),
-            quantised: self.quantised[row],
-        }
+        Vector { floats: self.floats(row).to_vec(), codes: self.codes(row).to_vec(), quantised: self.quantised[row] }
     }
 
     /// Nearly the dot product of two rows, by their codes.

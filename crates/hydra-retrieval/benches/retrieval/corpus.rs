@@ -156,8 +156,14 @@ fn draw(path: &Path, points: &[(f64, f64, f64)]) -> Result<(), Box<dyn std::erro
     chart.configure_mesh().x_desc("records").y_desc("microseconds a query").draw()?;
     let exact = points.iter().map(|&(n, exact, _)| (n, exact));
     let graph = points.iter().map(|&(n, _, graph)| (n, graph));
-    chart.draw_series(LineSeries::new(exact, &BLUE))?.label("exact scan").legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], BLUE));
-    chart.draw_series(LineSeries::new(graph, &RED))?.label("graph").legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], RED));
+    chart
+        .draw_series(LineSeries::new(exact, &BLUE))?
+        .label("exact scan")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], BLUE));
+    chart
+        .draw_series(LineSeries::new(graph, &RED))?
+        .label("graph")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], RED));
     chart.configure_series_labels().border_style(BLACK).background_style(WHITE).draw()?;
     canvas.present()?;
     Ok(())

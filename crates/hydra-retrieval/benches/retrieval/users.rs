@@ -21,7 +21,8 @@ pub(crate) fn measure(args: &Args, report: &mut Report) {
     };
     let vectors: Vec<Vec<f32>> = (0..args.users * RECORDS).map(|_| near_a_topic(&mut source)).collect();
     let queries: Vec<Vec<f32>> = (0..args.users).map(|_| near_a_topic(&mut source)).collect();
-    let of_user = |user: usize| (0u64..).zip(&vectors).skip(user * RECORDS).take(RECORDS).map(|(id, v)| (id, v.as_slice()));
+    let of_user =
+        |user: usize| (0u64..).zip(&vectors).skip(user * RECORDS).take(RECORDS).map(|(id, v)| (id, v.as_slice()));
     let truth: Vec<Vec<u64>> = queries.iter().enumerate().map(|(user, q)| nearest(q, of_user(user), K)).collect();
 
     let scopes: Vec<Scope> = (1..).take(args.users).map(|user| Scope::acting_for(UserId::new(user))).collect();
@@ -47,7 +48,8 @@ pub(crate) fn measure(args: &Args, report: &mut Report) {
         for user in 0..args.users {
             let start = Instant::now();
             let view = histories[user].view(&scopes[user]).unwrap();
-            let best = view.nearest().search(&Query::new().vector(&queries[user]), K, &Filter::all(), &mut scratch).unwrap();
+            let best =
+                view.nearest().search(&Query::new().vector(&queries[user]), K, &Filter::all(), &mut scratch).unwrap();
             times[user] = times[user].min(start.elapsed().as_secs_f64() * 1e6);
             found[user] = best.into_iter().map(|scored| scored.id.get()).collect();
         }

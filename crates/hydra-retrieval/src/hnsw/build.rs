@@ -55,7 +55,8 @@ fn sample_first(all: usize, sample: usize) -> Vec<u32> {
 fn link(rows: &Rows, n: usize, params: &HnswParams) -> Graph {
     let numbers: Vec<u32> = (0..).take(n).collect();
     // Points are row numbers, so that `hnsw_rs` copies no vector and measures with our kernel.
-    let hnsw = Hnsw::<u32, RowDistance<'_>>::new(params.links, n, MAX_LAYERS, params.ef_construction, RowDistance(rows));
+    let hnsw =
+        Hnsw::<u32, RowDistance<'_>>::new(params.links, n, MAX_LAYERS, params.ef_construction, RowDistance(rows));
     for number in &numbers {
         hnsw.insert_slice((std::slice::from_ref(number), *number as usize));
     }
@@ -156,7 +157,8 @@ impl Graph {
         });
         self.links = links.collect();
         let towers = std::mem::take(&mut self.towers).into_iter().map(|(row, tower)| {
-            let tower = tower.into_iter().map(|list| list.into_iter().map(|link| new[link as usize]).collect()).collect();
+            let tower =
+                tower.into_iter().map(|list| list.into_iter().map(|link| new[link as usize]).collect()).collect();
             (new[row as usize], tower)
         });
         self.towers = towers.collect();

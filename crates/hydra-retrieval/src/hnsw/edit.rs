@@ -149,32 +149,42 @@ impl Graph {
         // Taking a link from a full list may cut something else off, so this is done again, but not for ever: a search
         // that finds too little falls back to the exact scan.
         for _ in 0..8 {
-            let cut_off = self.cut_off(gone);
+            let mut reached = self.reached(gone);
+            let cut_off: Vec<u32> = (0..).zip(&reached).filter(|(_, reached)| !**reached).map(|(row, _)| row).collect();
             if cut_off.is_empty() {
                 break;
             }
             for row in cut_off {
-                self.walk(rows, &rows.query(row as usize), ef_construction, &mut scratch);
-                let near = scratch.pool.iter().map(|found| found.row()).filter(|&near| near != row);
-                let free = near.clone().find(|&near| self.links(near).len() < self.links_per_row);
-                if let Some(to) = free.or_else(|| near.clone().next()) {
-                    let mut links = self.links(to).to_vec();
-                    links.truncate(self.links_per_row - 1);
-                    links.push(row);
-                    self.set_links(to, &links);
+                // One of a group that hangs together brings in the others.
+                if reached[row as usize] {
+                    continue;
                 }
+                self.walk(rows, &rows.query(row as usize), ef_construction, &mut scratch);
+                // The upper layers may have led the walk into the very part that is cut off.
+                let near = || scratch.pool.iter().map(|found| found.row()).filter(|&near| reached[near as usize]);
+                let free = near().find(|&near| self.links(near).len() < self.links_per_row);
+                let to = free.or_else(|| near().next()).unwrap_or(self.entry);
+                let mut links = self.links(to).to_vec();
+                links.truncate(self.links_per_row - 1);
+                links.push(row);
+                self.set_links(to, &links);
+                self.flood(row, &mut reached);
             }
         }
     }
 
-    /// Rows that cannot be reached from the entry in layer 0.
-    fn cut_off(&self, gone: &[bool]) -> Vec<u32> {
+    /// For each row, whether it can be reached from the entry in layer 0, or is gone.
+    pub(super) fn reached(&self, gone: &[bool]) -> Vec<bool> {
         let mut reached = gone.to_vec();
-        let mut stack = Vec::new();
-        if let Some(entry) = reached.get_mut(self.entry as usize) {
-            *entry = true;
-            stack.push(self.entry);
+        if self.len() > 0 {
+            self.flood(self.entry, &mut reached);
         }
+        reached
+    }
+
+    fn flood(&self, from: u32, reached: &mut [bool]) {
+        reached[from as usize] = true;
+        let mut stack = vec![from];
         while let Some(row) = stack.pop() {
             for &link in self.links(row) {
                 if !std::mem::replace(&mut reached[link as usize], true) {
@@ -182,7 +192,6 @@ impl Graph {
                 }
             }
         }
-        (0..).zip(&reached).filter(|(_, reached)| !**reached).map(|(row, _)| row).collect()
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use hydra_types::{RecordId, Time};
 
-use super::graph::{Graph, NONE};
 use super::HnswParams;
+use super::graph::{Graph, NONE};
 use crate::filter::Tags;
 use crate::space::Space;
 use crate::table::{MAX_ROWS, Table};
@@ -125,7 +125,11 @@ fn decode_table(reader: &mut Reader<'_>, dimensions: usize, n: usize) -> Result<
     Ok(table)
 }
 
-fn decode_towers(reader: &mut Reader<'_>, n_towers: u32, links: usize) -> Result<BTreeMap<u32, Vec<Vec<u32>>>, FormatError> {
+fn decode_towers(
+    reader: &mut Reader<'_>,
+    n_towers: u32,
+    links: usize,
+) -> Result<BTreeMap<u32, Vec<Vec<u32>>>, FormatError> {
     let mut towers = BTreeMap::new();
     for _ in 0..n_towers {
         let [row, height] = reader.counts()?;

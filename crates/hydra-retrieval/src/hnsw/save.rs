@@ -160,7 +160,8 @@ fn remove_unnamed(disk: &impl Disk, folder: &Path, generation: u64) {
     let kept = data_path(folder, generation);
     for entry in folder.read_dir().into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let ours = name.to_str().and_then(|name| name.strip_prefix("index-")?.strip_suffix(".hnsw")?.parse::<u64>().ok());
+        let ours =
+            name.to_str().and_then(|name| name.strip_prefix("index-")?.strip_suffix(".hnsw")?.parse::<u64>().ok());
         if ours.is_some() && entry.path() != kept {
             let _ = disk.remove(&entry.path());
         }

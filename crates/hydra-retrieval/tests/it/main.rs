@@ -1,0 +1,4 @@
+//! What every retriever promises, and what a history promises its user.
+
+mod conformance;
+mod history;
