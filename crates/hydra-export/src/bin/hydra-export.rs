@@ -131,7 +131,7 @@ Examples:
   hydra-export
       export the fetched encoder to target/hydra/all-minilm-l6-v2
   hydra-export --precision int8
-      the same in 8 bits, to target/hydra/all-minilm-l6-v2-int8: a quarter of the size, 2.5 times as fast
+      the same in 8 bits, to target/hydra/all-minilm-l6-v2-int8: 2.5 times as fast
   hydra-export ~/models/ms-marco-MiniLM-L-6-v2 --out bundles/reranker
       export a cross-encoder from a folder of your own
   hydra-export --check
