@@ -3,7 +3,7 @@
 use crate::kernel::{self, Picked};
 use crate::weights::Weights;
 
-/// The prior head with what user heads need to know of it.
+/// The prior head with what heads of users need to know of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Prior<'a> {
     /// Two-layer or linear.
