@@ -27,12 +27,12 @@ pub(super) fn pairs(count: usize) -> Vec<(String, String)> {
 /// A text of at least this many words.
 pub(super) fn text(seed: usize, words: usize) -> String {
     let mut draws = Draws::new(seed);
-    let mut text = String::new();
+    let mut text = Sentence::draw(&mut draws).text();
     while text.split(' ').count() < words {
-        text.push_str(&Sentence::draw(&mut draws).text());
         text.push_str(" and ");
+        text.push_str(&Sentence::draw(&mut draws).text());
     }
-    text.trim_end_matches(" and ").to_owned()
+    text
 }
 
 /// One word or phrase a slot.
