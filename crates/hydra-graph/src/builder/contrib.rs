@@ -11,8 +11,8 @@ pub struct BlockMatrix {
     pub blocks: Value,
     /// `[columns, blocks]`, f32.
     pub scales: Value,
-    /// `[columns, blocks x bits / 8 rounded up]`, u8.
-    pub zero_points: Value,
+    /// `[columns, blocks x bits / 8 rounded up]`, u8, packed as the blocks are; without, it is the middle, 8 or 128.
+    pub zero_points: Option<Value>,
     /// Rows of the product's right side.
     pub inner: usize,
     /// Columns of the product's right side.
@@ -79,7 +79,8 @@ impl GraphBuilder<'_> {
             ("bits", int(matrix.bits)),
             ("block_size", int(matrix.block)),
         ];
-        let inputs = [x, matrix.blocks, matrix.scales, matrix.zero_points];
+        let mut inputs = vec![x, matrix.blocks, matrix.scales];
+        inputs.extend(matrix.zero_points);
         self.one("com.microsoft::MatMulNBits", &inputs, &attributes)
     }
 
