@@ -167,8 +167,9 @@ impl HnswIndex {
 
     /// Adds `items`, all or none. The next search finds them.
     ///
-    /// New records join the lowest layer only; after the index has grown to several times the size at which it was
-    /// built, building it again makes searches faster.
+    /// New records join the lowest layer only. After the index has grown to several times the size at which it was built,
+    /// or most of what it was built of has been removed, building it again makes searches faster and recall a few
+    /// hundredths better.
     ///
     /// # Errors
     /// [`AddError`]; nothing has changed then.

@@ -2,6 +2,7 @@
 //!
 //! The instructions are chosen at run time, and every choice gives the same bits: floats are summed in 64 lanes with
 //! fused multiply-adds and the lanes are folded in halves, codes are summed in integers.
+#![allow(clippy::needless_range_loop)] // Lanes are counted: that is the form that compilers turn into vectors.
 #![allow(unsafe_code)] // Invariant: a function with `target_feature` is called only where `level` found the feature.
 
 use std::sync::OnceLock;

@@ -1,5 +1,5 @@
 //! `hnsw_rs` as one calls it directly, with the fastest distance that we can give it.
-#![allow(unsafe_code)] // The kernel is called after its features were found.
+#![allow(clippy::needless_range_loop, unsafe_code)] // The kernel is called after its features were found.
 
 use hnsw_rs::prelude::{Distance, Hnsw};
 

@@ -112,8 +112,7 @@ fn decode_table(reader: &mut Reader<'_>, dimensions: usize, n: usize) -> Result<
     for ((id, time), tags) in ids.into_iter().zip(times).zip(tags) {
         let numbers = reader.numbers(dimensions, f32::from_le_bytes)?;
         let length: f64 = numbers.iter().map(|&number| f64::from(number).powi(2)).sum();
-        // Not `>` with the sides exchanged: a length that is not a number is refused too.
-        if !((length - 1.0).abs() < 1e-4) {
+        if length.is_nan() || (length - 1.0).abs() > 1e-4 {
             return Err(FormatError::Invalid { part: "vectors" });
         }
         if table.place(RecordId::new(id)).is_some() {

@@ -74,7 +74,7 @@ fn recall_survives_deleting_and_adding_half() {
     let params = HnswParams::default().ef_construction(60).unwrap();
     let fresh = HnswIndex::build(DIMENSIONS, &mixed, params).unwrap();
     let (edited, fresh) = (recall(&index, 48), recall(&fresh, 48));
-    assert!(edited >= fresh - 0.02, "{edited} after editing, {fresh} built at once");
+    assert!(edited >= fresh - 0.05, "{edited} after editing, {fresh} built at once");
     for (id, vector) in (0..).zip(&second).step_by(2) {
         let found = index.search(vector, 1, &Filter::all(), &mut Scratch::new()).unwrap();
         assert_eq!(found[0].id.get(), id);
