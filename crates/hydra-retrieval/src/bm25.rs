@@ -195,6 +195,9 @@ impl Bm25 {
     }
 
     /// Removes a text, and its words where no other text has them. Whether it was there.
+    ///
+    /// # Panics
+    /// Never: every word of a text has postings.
     pub fn remove(&mut self, id: RecordId) -> bool {
         let Some(place) = self.places.remove(&id) else {
             return false;
