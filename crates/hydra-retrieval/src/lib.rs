@@ -12,7 +12,7 @@
 //!
 //! let scope = Scope::acting_for(UserId::new(7));
 //! let mut history = History::new(&scope, 3, HistoryParams::default())?;
-//! let day = |n| Time::from_unix_millis(n * 86_400_000);
+//! let day = |n: i64| Time::from_unix_millis(n * 86_400_000);
 //! history.append(&scope, vec![
 //!     Entry::new(Record::new(RecordId::new(1), day(1), "a quiet film for a rainy day", "drama"), vec![0.9, 0.1, 0.0]),
 //!     Entry::new(Record::new(RecordId::new(2), day(2), "something with robots", "sci-fi"), vec![0.0, 1.0, 0.1]),
