@@ -56,18 +56,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod calibration;
+mod decoder;
 mod export;
 mod folder;
 mod gate;
+mod gguf;
 mod graph;
 mod reference;
 mod tokens;
 
+pub use decoder::{
+    DecoderConfig, DecoderError, DecoderOptions, DecoderPrecision, decoder_logits, export_decoder, tokenizer_json,
+};
 pub use export::{
     ExportError, ExportOptions, ParsePrecisionError, Precision, Stage, Weights, check, export, export_model,
 };
 pub use folder::{Activation, Config, Family, Folder, FolderError, Pooling, PoolingKind, Task};
 pub use gate::GateError;
+pub use gguf::{Gguf, GgufError, TensorInfo, TensorType, Value};
 pub use graph::{BuildError, build};
 pub use reference::{ReferenceError, forward};
 pub use tokens::{Tokens, TokensError};

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use hydra_export::{ExportOptions, Folder, Precision, Stage, Task, Weights, check, export};
+use hydra_export::{
+    DecoderOptions, DecoderPrecision, ExportOptions, Folder, Gguf, Precision, Stage, Task, Weights, check, export,
+    export_decoder,
+};
 use hydra_onnx::Manifest;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -25,6 +28,10 @@ struct Arguments {
     /// Model folder [default: the encoder that `cargo xtask setup` fetched]
     folder: Option<PathBuf>,
 
+    /// Export a language model (llama, qwen2) from this GGUF file instead; --precision is fp32, int8 or int4 then
+    #[arg(long, value_name = "FILE.gguf", conflicts_with_all = ["folder", "opset", "external_data", "check"])]
+    lm: Option<PathBuf>,
+
     /// Where the bundle goes [default: target/hydra/NAME, with the precision behind it unless that is fp32]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -32,7 +39,7 @@ struct Arguments {
     /// Numbers to compute with: fp32 | fp16 (half the size, slower on a CPU) | int8 (fastest; the rows of a batch share a
     /// scale) | int8-per-row (a row's features depend on nothing but the row)
     #[arg(long, default_value = "fp32", hide_possible_values = true)]
-    precision: Precision,
+    precision: String,
 
     /// Version of the ONNX operators, 17 to 21
     #[arg(long, default_value_t = 17)]
@@ -49,16 +56,20 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(file) = &arguments.lm {
+        return export_language_model(file, &arguments);
+    }
+    let precision: Precision = arguments.precision.parse()?;
     let path = match &arguments.folder {
         Some(folder) => folder.clone(),
         None => fetched_encoder()?,
     };
     let out = match &arguments.out {
         Some(out) => out.clone(),
-        None => default_out(&path, arguments.precision)?,
+        None => default_out(&path, precision)?,
     };
     let weights = if arguments.external_data { Weights::External } else { Weights::BySize };
-    let options = ExportOptions::default().precision(arguments.precision).opset(arguments.opset).weights(weights);
+    let options = ExportOptions::default().precision(precision).opset(arguments.opset).weights(weights);
 
     let started = Instant::now();
     let bar = ProgressBar::new_spinner();
@@ -80,6 +91,31 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+fn export_language_model(file: &Path, arguments: &Arguments) -> Result<()> {
+    let precision: DecoderPrecision = arguments.precision.parse().context("with --lm: fp32, int8 or int4")?;
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => {
+            // Links resolved: `.hydra/llm/model.gguf` is a link into a folder that has the model's name.
+            let resolved = file.canonicalize().with_context(|| format!("no file {}", file.display()))?;
+            let own = resolved.file_stem().filter(|stem| *stem != "model");
+            let name = own.or_else(|| resolved.parent()?.file_name()).context("name the bundle with --out")?;
+            let name = name.to_string_lossy().to_lowercase();
+            Path::new("target/hydra").join(match precision {
+                DecoderPrecision::Fp32 => name,
+                _ => format!("{name}-{precision}"),
+            })
+        }
+    };
+    let started = Instant::now();
+    let manifest = export_decoder(&Gguf::open(file)?, &DecoderOptions::default().precision(precision), &out)?;
+    println!("{} written in {:.1} s", out.display(), started.elapsed().as_secs_f64());
+    println!("  model        language model, {precision}, at most {} tokens", manifest.max_tokens());
+    println!("  fingerprint  {}", manifest.fingerprint());
+    print!("{}", files_and_gate(&manifest));
+    Ok(())
+}
+
 /// What the bundle is and what the gate measured.
 fn summary(folder: &Folder, manifest: &Manifest) -> String {
     let config = folder.config();
@@ -97,6 +133,12 @@ fn summary(folder: &Folder, manifest: &Manifest) -> String {
         manifest.max_tokens(),
         manifest.fingerprint()
     );
+    lines += &files_and_gate(manifest);
+    lines
+}
+
+fn files_and_gate(manifest: &Manifest) -> String {
+    let mut lines = String::new();
     for (name, file) in manifest.files() {
         lines += &format!("  file         {name:<16} {:>9.2} MB\n", file.bytes as f64 / 1e6);
     }
@@ -134,5 +176,7 @@ Examples:
       the same in 8 bits, to target/hydra/all-minilm-l6-v2-int8: 2.5 times as fast
   hydra-export ~/models/ms-marco-MiniLM-L-6-v2 --out bundles/reranker
       export a cross-encoder from a folder of your own
+  hydra-export --lm .hydra/llm/model.gguf --precision int8
+      export the fetched language model to target/hydra/smollm2-135m-instruct-int8
   hydra-export --check
       prove that the bundle in target/hydra is what this folder gives, byte for byte";
