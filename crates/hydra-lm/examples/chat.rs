@@ -13,9 +13,10 @@ use hydra_lm::{LanguageModel, LmOptions, Prompt};
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let question = arguments.next().unwrap_or_else(|| "What do cats like?".to_owned());
-    let bundle = arguments.next().unwrap_or_else(|| "target/hydra/smollm2-135m-instruct-int4".to_owned());
-    let mut model = LanguageModel::open(bundle.as_ref(), &LmOptions::default())
-        .with_context(|| format!("no model at {bundle}: run `cargo xtask setup`, then `cargo xtask export-onnx --lm`"))?;
+    let bundle = arguments.next().unwrap_or_else(|| "target/hydra/smollm2-135m-instruct-int8".to_owned());
+    let mut model = LanguageModel::open(bundle.as_ref(), &LmOptions::default()).with_context(|| {
+        format!("no model at {bundle}: run `cargo xtask setup`, then `cargo xtask export-onnx --lm`")
+    })?;
     let prompt = Prompt::new(model.chat_tokens(&[Message::user(question)])?);
     let mut written = Ok(());
     model.generate(&[prompt], |piece| {

@@ -99,10 +99,7 @@ impl std::fmt::Debug for LocalClient {
 }
 
 /// The events until the time is over: also a request that still waits for its turn is answered in time.
-fn bounded(
-    events: answers::UnboundedReceiver<Result<StreamEvent, LlmError>>,
-    limit: Duration,
-) -> EventStream<'static> {
+fn bounded(events: answers::UnboundedReceiver<Result<StreamEvent, LlmError>>, limit: Duration) -> EventStream<'static> {
     let sleep = SystemClock.sleep(limit);
     stream::unfold(Some((events, sleep)), move |state| async move {
         let (mut events, sleep) = state?;

@@ -273,8 +273,7 @@ impl LanguageModel {
         }
         writer.answer.text.push_str(&text);
         let token = if ended { None } else { writer.answer.tokens.last() };
-        let piece =
-            Piece { prompt: writer.prompt, answer: writer.index, text: &text, token, finish: writer.finish };
+        let piece = Piece { prompt: writer.prompt, answer: writer.index, text: &text, token, finish: writer.finish };
         if on_piece(piece).is_break() { Err(LmError::Cancelled) } else { Ok(()) }
     }
 

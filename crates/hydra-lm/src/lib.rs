@@ -14,7 +14,7 @@
 //! use hydra_lm::{LanguageModel, LmOptions, LocalClient};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let bundle = "target/hydra/smollm2-135m-instruct-int4".as_ref();
+//! let bundle = "target/hydra/smollm2-135m-instruct-int8".as_ref();
 //! let client = LocalClient::new(LanguageModel::open(bundle, &LmOptions::default())?)?;
 //! let answer = block_on(client.complete(Request::new(vec![Message::user("What do cats like?")])))?;
 //! println!("{}", answer.text());

@@ -169,7 +169,8 @@ impl std::fmt::Debug for LanguageModel {
 }
 
 fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, LmError> {
-    let encoding = tokenizer.encode(text, false).map_err(|_| LmError::Tokenizer { what: "a text cannot be encoded" })?;
+    let encoding =
+        tokenizer.encode(text, false).map_err(|_| LmError::Tokenizer { what: "a text cannot be encoded" })?;
     Ok(encoding.get_ids().to_vec())
 }
 
