@@ -262,4 +262,4 @@ impl std::fmt::Debug for Vector {
 
 /// Up to this many records an exact scan takes no longer than a search by the graph, measured with 384 dimensions by
 /// `benches/retrieval.rs`; below, there is nothing to gain from a graph.
-pub const EXACT_UNTIL: usize = 10_000;
+pub const EXACT_UNTIL: usize = 7_000;

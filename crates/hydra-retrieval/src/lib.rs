@@ -40,9 +40,9 @@
 //! the bound leaves in the running are scored by their floats. The answer is to the bit that of a scan over the floats at
 //! a fraction of the bytes. The price is a quarter more memory.
 //!
-//! A graph serves from ten thousand vectors on. `hnsw_rs` links a sixteenth of them and makes the layers; the others join
+//! A graph serves from some seven thousand vectors on. `hnsw_rs` links a sixteenth of them and makes the layers; the others join
 //! that graph in the layout in which it is searched: flat lists of links and contiguous codes, rows in the order in which a
-//! walk meets them. Linking everything with `hnsw_rs` took eight times the CPU time for less recall, since it drops the
+//! walk meets them. Linking everything with `hnsw_rs` took seven times the CPU time for a little less recall, since it drops the
 //! farthest link of a full list where choosing by diversity keeps the bridges between clusters; nothing else of that crate
 //! is used, so none of its exits and file formats can be reached. Filters that leave little are scanned, and so is
 //! whatever a walk finds too little of.

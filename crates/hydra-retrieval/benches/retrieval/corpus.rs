@@ -79,7 +79,7 @@ fn build_times(args: &Args, vectors: &[Vec<f32>], report: &mut Report) {
 
 /// Where the exact scan stops being faster than the graph with its default width.
 fn crossover(args: &Args, vectors: &[Vec<f32>], queries: &[Vec<f32>], report: &mut Report) {
-    let sizes = [100, 300, 1000, 3000, 6000, 10_000, 20_000, 40_000].into_iter().filter(|&n| n <= args.corpus);
+    let sizes = [100, 300, 1000, 3000, 6000, 10_000, 20_000].into_iter().filter(|&n| n <= args.corpus);
     let mut scratch = Scratch::new();
     let points: Vec<(f64, f64, f64)> = sizes
         .map(|n| {
