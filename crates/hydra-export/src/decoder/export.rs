@@ -109,6 +109,9 @@ impl DecoderOptions {
 ///
 /// # Errors
 /// [`DecoderError`]; nothing is written then, and an older bundle at `out` stays as it is.
+///
+/// # Panics
+/// Never: a file that was just written has a name.
 pub fn export_decoder(gguf: &Gguf, options: &DecoderOptions, out: &Path) -> Result<Manifest, DecoderError> {
     let config = DecoderConfig::new(gguf)?;
     let tokenizer = tokenizer_json(gguf)?;

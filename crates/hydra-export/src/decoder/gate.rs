@@ -28,13 +28,13 @@ pub(super) fn parity(
         let (tokens, logits) = greedy(&mut session, config, prompt)?;
         let expected = decoder_logits(gguf, &tokens)?;
         for (at, (got, expected)) in logits.rows().into_iter().zip(expected.rows()).enumerate() {
-            let cosine = cosine(got, expected);
+            let cosine = cosine(&got, &expected);
             worst = worst.min(cosine);
             sum += cosine;
             rows += 1;
             if at + 1 >= prompt.len() {
                 steps += 1;
-                equal += u32::from(largest(got) == largest(expected));
+                equal += u32::from(largest(&got) == largest(&expected));
             }
         }
     }
@@ -92,20 +92,20 @@ fn greedy(
         logits.append(hydra_types::ndarray::Axis(0), made).expect("rows of one length");
         seen += count;
         if seen < most {
-            tokens.push(u32::try_from(largest(logits.row(seen - 1))).expect("a vocabulary is small"));
+            tokens.push(u32::try_from(largest(&logits.row(seen - 1))).expect("a vocabulary is small"));
         }
     }
     Ok((tokens, logits))
 }
 
-fn largest(row: ArrayView1<'_, f32>) -> usize {
+fn largest(row: &ArrayView1<'_, f32>) -> usize {
     let better = |best: (usize, f32), next: (usize, &f32)| if *next.1 > best.1 { (next.0, *next.1) } else { best };
     row.iter().enumerate().fold((0, f32::NEG_INFINITY), better).0
 }
 
-fn cosine(a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>) -> f64 {
-    let dot = |a: ArrayView1<'_, f32>, b: ArrayView1<'_, f32>| -> f64 {
-        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+fn cosine(a: &ArrayView1<'_, f32>, b: &ArrayView1<'_, f32>) -> f64 {
+    let dot = |a: &ArrayView1<'_, f32>, b: &ArrayView1<'_, f32>| -> f64 {
+        a.iter().zip(b.iter()).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     };
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }

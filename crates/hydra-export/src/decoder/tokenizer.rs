@@ -9,6 +9,9 @@ use crate::gguf::{Gguf, GgufError, Value};
 ///
 /// # Errors
 /// [`DecoderError::Tokenizer`] for another kind of tokenizer or one that contradicts itself.
+///
+/// # Panics
+/// Never: what is written is plain data.
 pub fn tokenizer_json(gguf: &Gguf) -> Result<Vec<u8>, DecoderError> {
     let wrong = |what| DecoderError::Tokenizer { what };
     if gguf.text("tokenizer.ggml.model")? != "gpt2" {

@@ -90,15 +90,24 @@ fn prompts_of_different_lengths_in_one_batch_are_answered_as_alone() {
 fn a_long_answer_outgrows_its_first_memory_and_ends_with_the_context() {
     let mut model = model();
     // A seed whose answer does not end by itself, found by trying.
+    let long = |seed| {
+        let mut prompt = sampled(&some_tokens(10), 10_000, seed);
+        prompt.logprobs = Some(1);
+        prompt
+    };
     let answer = (0..20)
-        .map(|seed| run(&mut model, &[sampled(&some_tokens(10), 10_000, seed)])[0].remove(0))
+        .map(|seed| run(&mut model, &[long(seed)])[0].remove(0))
         .find(|answer| answer.finish == FinishReason::Length)
         .expect("one of twenty answers is long");
     assert_eq!(10 + answer.tokens.len(), model.context());
-    let tokens: Vec<u32> = some_tokens(10).into_iter().chain(ids(&answer)).take(200).collect();
-    // The same words again, read at once: the next token that is most probable does not depend on how they came there.
-    let greedy = run(&mut model, &[prompt(&tokens, 1)]);
-    assert_eq!(greedy[0][0].tokens.len().max(1), 1);
+    // The same tokens read at once, with memory that never grew, make the same token the most probable one.
+    let before: Vec<u32> = some_tokens(10).into_iter().chain(ids(&answer)).take(200).collect();
+    let mut again = prompt(&before, 1);
+    again.logprobs = Some(1);
+    let read = &run(&mut model, &[again])[0][0].tokens[0].top[0];
+    let written = &answer.tokens[190].top[0];
+    assert_eq!(read.0, written.0);
+    assert!((read.1 - written.1).abs() < 1e-3, "{read:?} {written:?}");
 }
 
 #[test]
