@@ -27,12 +27,15 @@ enum Name {
     Encode,
     /// Heads: scoring, fitting, packing and the resident set.
     Heads,
+    /// The language model: prefill and decode for each weight type, several answers, shared beginnings.
+    Lm,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (package, target) = match args.name {
         Name::Encode => ("hydra-onnx", "encode"),
         Name::Heads => ("hydra-heads", "heads"),
+        Name::Lm => ("hydra-lm", "lm"),
     };
     let mut own = Vec::new();
     if matches!(args.name, Name::Encode) {
