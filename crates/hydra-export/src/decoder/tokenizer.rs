@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::DecoderError;
 use crate::gguf::{Gguf, GgufError, Value};
 
-/// Rebuilds the tokenizer of a file: byte-level BPE with the pre-tokenisers of gpt-2, smollm, qwen2 and llama 3.
+/// Rebuilds the tokenizer of a file: byte-level BPE with the pre-tokenizers of gpt-2, smollm, qwen2 and llama 3.
 ///
 /// # Errors
 /// [`DecoderError::Tokenizer`] for another kind of tokenizer or one that contradicts itself.
@@ -67,7 +67,7 @@ pub fn tokenizer_json(gguf: &Gguf) -> Result<Vec<u8>, DecoderError> {
     Ok(serde_json::to_vec(&tokenizer).expect("plain data with text keys"))
 }
 
-/// Normaliser and pre-tokeniser by the name that the file gives.
+/// Normalizer and pre-tokenizer by the name that the file gives.
 ///
 /// # Source
 /// The regular expressions of `llama-vocab.cpp` (github.com/ggml-org/llama.cpp) and of the models' own `tokenizer.json`.
@@ -87,7 +87,7 @@ fn pre_tokenizer(name: &str) -> Result<(Json, Json), DecoderError> {
         "qwen2" => (json!({"type": "NFC"}), sequence(vec![split(r"\p{N}"), bytes(false)])),
         "llama-bpe" => (Json::Null, sequence(vec![split(r"\p{N}{1,3}"), bytes(false)])),
         _ => {
-            let what = "only the pre-tokenisers gpt-2, smollm, qwen2 and llama-bpe are read";
+            let what = "only the pre-tokenizers gpt-2, smollm, qwen2 and llama-bpe are read";
             return Err(DecoderError::Tokenizer { what });
         }
     })
