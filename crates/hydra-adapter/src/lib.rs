@@ -1,0 +1,1 @@
+//! Picks one of several candidates for a user.

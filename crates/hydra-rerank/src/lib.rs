@@ -1,0 +1,1 @@
+//! Orders a user's records for a query.
