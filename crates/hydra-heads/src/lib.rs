@@ -7,6 +7,9 @@
 //!
 //! - [`HeadBank`] scores rows of hundreds of users in one call. What it costs depends on the rows, not on how many users there are.
 //! - [`Fit`] makes a user's head from a hundred labelled rows in milliseconds, or says that the rows teach nothing.
+//! - [`fit_facets`] trains a few heads that all share, and the [`Router`] that reads off a history which of them a user is: a
+//!   head for whoever was never fitted.
+//! - [`Calibration`] turns scores into probabilities that can be acted on, for everybody and for each user.
 //! - [`pack`] and [`unpack`] turn heads into a few KiB and back; [`ResidentHeads`] keeps those in memory that are needed.
 //!
 //! ```
@@ -58,6 +61,8 @@
 //! None.
 
 mod bank;
+mod calibration;
+mod facets;
 mod features;
 mod fit;
 mod head;
@@ -70,6 +75,10 @@ mod shared;
 mod weights;
 
 pub use bank::{HeadBank, ScoreError, Scratch, probability};
+pub use calibration::{
+    Calibration, CalibrationError, Curve, CurveKind, ECE_BINS, Outcomes, UserCalibration, expected_calibration_error,
+};
+pub use facets::{FacetError, FacetOptions, FacetUser, FittedFacets, Router, RouterError, fit_facets};
 pub use features::{Features, FeaturesError};
 pub use fit::{
     AdamW, ClassWeights, Fit, FitError, FitRows, Fitted, HeldOut, Outcome, Reason, RowsError, Strength,
