@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// `(dependency, the only rooms that may name it)`.
 const KEPT_IN: &[(&str, &[&str])] = &[
     ("ort", &["hydra-onnx"]),
-    ("tokenizers", &["hydra-onnx", "hydra-lm"]),
+    ("tokenizers", &["hydra-onnx", "hydra-lm", "hydra-export"]),
     ("hnsw_rs", &["hydra-retrieval"]),
     ("burn", &["hydra-train"]),
     ("redb", &["hydra-store"]),
