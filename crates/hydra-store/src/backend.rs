@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 mod redb_backend;
 
@@ -9,18 +10,21 @@ pub(crate) use redb_backend::{RedbBackend, RedbOptions};
 
 /// Keeps sealed rows: bytes under bytes, in the order of their keys.
 ///
-/// A backend sees no user and no text: it gets sealed values only, so that who runs it cannot read it, and a second one
-/// (a database that is reached over the network) needs no trust. Keys of users never go there.
+/// The one that comes with this crate is a file. Another, such as a database that is reached over the network, implements
+/// this and is given to [`Store::create_with_backend`](crate::Store::create_with_backend); it lives in the application,
+/// for nothing in this crate opens a connection.
 ///
-/// Rows of one user share the nine bytes at the front of their keys, after which a sharded backend can place them: a
-/// change never needs to be atomic across two such prefixes, except where one call of
-/// [`apply`](Self::apply) should be seen at once by those who read many users.
-pub(crate) trait Backend: fmt::Debug + Send + Sync {
+/// A backend sees no user and no text: it gets sealed values only, so that who runs it cannot read it and it needs no
+/// trust. Keys of users never go there: they stay in the store's folder, which also says which process may use the rows.
+///
+/// Bytes 1 to 8 of a key (byte 0 is the kind of row) are the same in all rows of one user, and a sharded backend can place
+/// rows by them: a change needs to be atomic for each such group only. The few rows with shorter keys belong to nobody.
+pub trait Backend: fmt::Debug + Send + Sync {
     /// All rows as they are now, whatever is written later.
     ///
     /// # Errors
     /// If the rows cannot be reached.
-    fn view(&self) -> Result<Box<dyn View + '_>, BackendError>;
+    fn view(&self) -> Result<Box<dyn BackendView + '_>, BackendError>;
 
     /// Makes changes in their order. When it returns they are durable; if it fails, or the process or the machine dies
     /// meanwhile, the changes of each user were made either all or not at all.
@@ -36,8 +40,22 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     fn compact(&self) -> Result<(), BackendError>;
 }
 
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn view(&self) -> Result<Box<dyn BackendView + '_>, BackendError> {
+        (**self).view()
+    }
+
+    fn apply(&self, changes: &[Change]) -> Result<(), BackendError> {
+        (**self).apply(changes)
+    }
+
+    fn compact(&self) -> Result<(), BackendError> {
+        (**self).compact()
+    }
+}
+
 /// The rows of a backend at one moment.
-pub(crate) trait View {
+pub trait BackendView {
     /// The values under `keys`, in their order.
     ///
     /// # Errors
@@ -52,11 +70,11 @@ pub(crate) trait View {
 }
 
 /// What is done with each key and value of a scan, and whether there shall be more.
-pub(crate) type OnRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+pub type OnRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// One change of a backend.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Change {
+pub enum Change {
     /// The value under the key is this from now on.
     Put {
         /// Which row.

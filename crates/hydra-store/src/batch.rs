@@ -5,7 +5,7 @@ use std::fmt;
 use hydra_types::{Generation, Scope};
 
 use crate::table::{MAX_SLOT_BYTES, MAX_VALUE_BYTES};
-use crate::{StoreError, Table};
+use crate::{StoreError, Table, Vault};
 
 /// Changes to one user's data: all of them happen, or none.
 ///
@@ -14,6 +14,7 @@ use crate::{StoreError, Table};
 pub struct Batch {
     pub(crate) scope: Scope,
     pub(crate) expected: Option<Generation>,
+    pub(crate) within: Option<Vault>,
     pub(crate) changes: Vec<SlotChange>,
 }
 
@@ -28,7 +29,7 @@ pub(crate) struct SlotChange {
 impl Batch {
     /// A batch without changes for the user of `scope`.
     pub fn new(scope: &Scope) -> Self {
-        Self { scope: scope.clone(), expected: None, changes: Vec::new() }
+        Self { scope: scope.clone(), expected: None, within: None, changes: Vec::new() }
     }
 
     /// Puts `value` into a slot; what was there is gone.
@@ -48,6 +49,15 @@ impl Batch {
     /// `Generation::new(0)` expects a user without data.
     pub const fn expecting(mut self, generation: Generation) -> Self {
         self.expected = Some(generation);
+        self
+    }
+
+    /// Commits only if the user's data is still in this vault, that is if the user was not forgotten since
+    /// [`Store::vault`](crate::Store::vault) named it.
+    ///
+    /// Generations begin again after that, so a batch that was made from what was read before needs both.
+    pub const fn within(mut self, vault: Vault) -> Self {
+        self.within = Some(vault);
         self
     }
 
@@ -72,6 +82,7 @@ impl fmt::Debug for Batch {
         f.debug_struct("Batch")
             .field("user", &self.scope.user())
             .field("expected", &self.expected)
+            .field("within", &self.within)
             .field("changes", &self.changes.len())
             .finish()
     }

@@ -146,6 +146,12 @@ pub enum StoreError {
         /// What there is; 0 if the user has no data.
         found: Generation,
     },
+    /// The user was forgotten since the batch was made for a vault. Nothing was written.
+    #[error("{user} was forgotten since: drop what was kept of them, read again and retry")]
+    Forgotten {
+        /// Who.
+        user: UserId,
+    },
     /// A value is not what was put there: it was changed, or it was moved from elsewhere.
     #[error("a value of {user} in table {table} does not open: run `check`, then restore a snapshot")]
     DoesNotOpen {

@@ -16,12 +16,15 @@ use crate::disk::DiskFile;
 use crate::seal::{self, Cipher, KEY_BYTES, Nonce, SEAL_BYTES, Secret, StoreId, UserKeys};
 use crate::{OpenError, StoreKey};
 
-/// One user's data from the first write to being forgotten: a key slot, and how often that slot was taken.
+/// The place of one user's data, from the first write to being forgotten.
 ///
-/// A slot is taken again by another user later; the rows of a vault are named by both numbers, so that no row is ever
-/// taken for one of the next user of the slot.
+/// A user who comes back after being forgotten gets another one, so who keeps anything of a user in memory sees by the
+/// [`Store::vault`](crate::Store::vault) whether it may still be shown. It says nothing about the user and means nothing
+/// to another store, or after this one was opened again.
+// A key slot, and how often that slot was taken. A slot is taken again by another user later; the rows of a vault are
+// named by both numbers, so that no row is ever taken for one of the next user of the slot.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) struct Vault {
+pub struct Vault {
     pub(crate) slot: u32,
     pub(crate) incarnation: u32,
 }

@@ -71,9 +71,10 @@ mod store;
 mod store_key;
 mod table;
 
-pub use backend::BackendError;
+pub use backend::{Backend, BackendError, BackendView, Change, OnRow};
 pub use batch::Batch;
 pub use error::{OpenError, StoreError, StoreKeyError};
+pub use key_file::Vault;
 pub use store::{Fault, Read, Report, Row, Scan, Store, StoreOptions};
 pub use store_key::StoreKey;
 pub use table::{MAX_SLOT_BYTES, MAX_VALUE_BYTES, Table};

@@ -10,7 +10,7 @@ use hydra_types::UserId;
 use redb::StorageBackend;
 use sha2::{Digest, Sha256};
 
-use crate::backend::{Backend, BackendError, Change, RedbBackend, RedbOptions, View};
+use crate::backend::{Backend, BackendError, BackendView, Change, RedbBackend, RedbOptions};
 use crate::disk::{Disk, RealDisk};
 use crate::key_file::{KeyFile, SlotState, Vault};
 use crate::seal::{self, StoreId};
@@ -22,6 +22,7 @@ mod export;
 mod folder;
 mod read;
 mod snapshot;
+mod with_backend;
 mod write;
 
 pub use check::{Fault, Report};
@@ -102,9 +103,7 @@ impl StoreOptions {
 
     pub(crate) fn create_on(&self, disk: Arc<dyn Disk>, folder: &Path, key: &StoreKey) -> Result<Store, OpenError> {
         folder::create_whole(&*disk, folder, |partial| {
-            let mut store: StoreId = Default::default();
-            seal::fill_random(&mut store).map_err(OpenError::Random)?;
-            self.create_files(&*disk, partial, store, key).map(drop)
+            self.create_files(&*disk, partial, new_store_id()?, key).map(drop)
         })?;
         self.open_on(disk, folder, key)
     }
@@ -118,11 +117,7 @@ impl StoreOptions {
             (true, false) => return Err(OpenError::MissingFile { path: rows_path }),
             (true, true) => {}
         }
-        let file = disk.open(&keys_path).map_err(|error| io_error(error, &keys_path))?;
-        if !file.lock().map_err(|error| io_error(error, &keys_path))? {
-            return Err(OpenError::AlreadyOpen { path: folder.into() });
-        }
-        let keys = KeyFile::open(file, &keys_path, key)?;
+        let keys = open_keys(&*disk, folder, key)?;
         let file = disk.open(&rows_path).map_err(|error| io_error(error, &rows_path))?;
         if file.len().map_err(|error| io_error(error, &rows_path))? == 0 {
             return Err(OpenError::Truncated { path: rows_path });
@@ -261,7 +256,7 @@ impl Found {
     fn settle(
         mut self,
         keys: &KeyFile,
-        view: &dyn View,
+        view: &dyn BackendView,
         rows_path: &Path,
     ) -> Result<(BTreeMap<UserId, Vault>, Writer), OpenError> {
         let has_rows = |from: u32, to: u64| {
@@ -298,6 +293,22 @@ impl Found {
     }
 }
 
+fn new_store_id() -> Result<StoreId, OpenError> {
+    let mut store: StoreId = Default::default();
+    seal::fill_random(&mut store).map_err(OpenError::Random)?;
+    Ok(store)
+}
+
+/// Opens the key file in `folder` and locks it: who has it may use the rows, wherever those lie.
+fn open_keys(disk: &dyn Disk, folder: &Path, key: &StoreKey) -> Result<KeyFile, OpenError> {
+    let path = folder.join(KEYS_FILE);
+    let file = disk.open(&path).map_err(|error| io_error(error, &path))?;
+    if !file.lock().map_err(|error| io_error(error, &path))? {
+        return Err(OpenError::AlreadyOpen { path: folder.into() });
+    }
+    KeyFile::open(file, &path, key)
+}
+
 /// What the rows say about themselves: magic, version, store, checksum.
 fn meta(store: &StoreId) -> Vec<u8> {
     let mut meta = [META_MAGIC, &ROWS_VERSION.to_le_bytes(), store].concat();
@@ -306,7 +317,7 @@ fn meta(store: &StoreId) -> Vec<u8> {
     meta
 }
 
-fn check_meta(view: &dyn View, store: &StoreId, path: &Path) -> Result<(), OpenError> {
+fn check_meta(view: &dyn BackendView, store: &StoreId, path: &Path) -> Result<(), OpenError> {
     let path_buf = || path.to_path_buf();
     let found = view.get_many(&[table::META_ROW]).map_err(|source| backend_error(source, path))?.pop().flatten();
     let Some(found) = found.filter(|found| found.starts_with(META_MAGIC)) else {

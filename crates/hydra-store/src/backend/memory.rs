@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::{Backend, BackendError, Change, OnRow, View};
+use super::{Backend, BackendError, BackendView, Change, OnRow};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -11,8 +11,8 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(crate) struct MemoryBackend(Mutex<Rows>);
 
 impl Backend for MemoryBackend {
-    fn view(&self) -> Result<Box<dyn View + '_>, BackendError> {
-        Ok(Box::new(self.0.lock().unwrap().clone()))
+    fn view(&self) -> Result<Box<dyn BackendView + '_>, BackendError> {
+        Ok(Box::new(MemoryView(self.0.lock().unwrap().clone())))
     }
 
     fn apply(&self, changes: &[Change]) -> Result<(), BackendError> {
@@ -32,13 +32,15 @@ impl Backend for MemoryBackend {
     }
 }
 
-impl View for Rows {
+struct MemoryView(Rows);
+
+impl BackendView for MemoryView {
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
-        Ok(keys.iter().map(|&key| self.get(key).cloned()).collect())
+        Ok(keys.iter().map(|&key| self.0.get(key).cloned()).collect())
     }
 
     fn scan(&self, from: &[u8], to: &[u8], row: OnRow<'_>) -> Result<(), BackendError> {
-        for (key, value) in self.range(from.to_vec()..to.to_vec()) {
+        for (key, value) in self.0.range(from.to_vec()..to.to_vec()) {
             if row(key, value).is_break() {
                 break;
             }

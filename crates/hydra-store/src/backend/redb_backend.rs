@@ -9,7 +9,7 @@ use redb::{
     StorageBackend, StorageError, TableDefinition, TableError, TransactionError,
 };
 
-use super::{Backend, BackendError, Change, OnRow, View};
+use super::{Backend, BackendError, BackendView, Change, OnRow};
 use crate::disk::DiskFile;
 
 /// Rows in one table of a redb file.
@@ -79,12 +79,12 @@ impl RedbBackend {
 }
 
 impl Backend for RedbBackend {
-    fn view(&self) -> Result<Box<dyn View + '_>, BackendError> {
+    fn view(&self) -> Result<Box<dyn BackendView + '_>, BackendError> {
         guarded(|| {
             let database = self.database.read().map_err(|_| poisoned())?;
             let rows =
                 database.open().begin_read().map_err(transaction_error)?.open_table(ROWS).map_err(table_error)?;
-            Ok(Box::new(RedbView { rows }) as Box<dyn View>)
+            Ok(Box::new(RedbView { rows }) as Box<dyn BackendView>)
         })
     }
 
@@ -129,7 +129,7 @@ struct RedbView {
     rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
-impl View for RedbView {
+impl BackendView for RedbView {
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Vec<u8>>>, BackendError> {
         guarded(|| {
             keys.iter()

@@ -15,7 +15,7 @@ fn redb() -> Box<dyn Backend> {
     Box::new(RedbBackend::create(file, options).unwrap())
 }
 
-fn all(view: &dyn View) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn all(view: &dyn BackendView) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut rows = Vec::new();
     view.scan(&[], &[u8::MAX; 9], &mut |key, value| {
         rows.push((key.to_vec(), value.to_vec()));

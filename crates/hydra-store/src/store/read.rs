@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 use hydra_types::{Generation, Scope, UserId};
 
 use super::Store;
-use crate::backend::View;
+use crate::backend::BackendView;
 use crate::batch::check_slot;
-use crate::key_file::{SlotState, Vault};
+use crate::key_file::SlotState;
 use crate::ledger::Ledger;
 use crate::seal::UserKeys;
-use crate::{StoreError, Table, table};
+use crate::{StoreError, Table, Vault, table};
 
 /// One slot to read, on behalf of one user.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +151,15 @@ impl Store {
         Ok(ledger.map(|ledger| ledger.generation))
     }
 
+    /// Where the data of the user of `scope` lies; nothing for a user without data. Reads nothing from the disk.
+    ///
+    /// It is another one after the user was forgotten and came back. What was kept in memory of a user may be shown as
+    /// long as it is the same; [`Batch::within`](crate::Batch::within) makes a write depend on it.
+    #[must_use]
+    pub fn vault(&self, scope: &Scope) -> Option<Vault> {
+        self.vaults().get(&scope.user()).copied()
+    }
+
     /// The ids of all users who have data, in order. Ids only: for administration.
     ///
     /// # Errors
@@ -191,7 +200,7 @@ impl Store {
 }
 
 /// The ledger of a vault; nothing before its first commit.
-pub(super) fn read_ledger(view: &dyn View, keys: &UserKeys, vault: Vault) -> Result<Option<Ledger>, StoreError> {
+pub(super) fn read_ledger(view: &dyn BackendView, keys: &UserKeys, vault: Vault) -> Result<Option<Ledger>, StoreError> {
     let row = table::ledger_row(vault);
     let sealed = view.get_many(&[&row])?.pop().flatten();
     sealed.map(|sealed| open_ledger(keys, &row, sealed)).transpose()
@@ -207,7 +216,7 @@ fn open_value(keys: &UserKeys, table: Table, row: &[u8], sealed: Vec<u8>) -> Res
     keys.open(row, sealed).ok_or(StoreError::DoesNotOpen { user: keys.user(), table })
 }
 
-fn scan_vault(view: &dyn View, keys: &UserKeys, vault: Vault, scan: &Scan<'_>) -> Result<Vec<Row>, StoreError> {
+fn scan_vault(view: &dyn BackendView, keys: &UserKeys, vault: Vault, scan: &Scan<'_>) -> Result<Vec<Row>, StoreError> {
     let prefix = table::table_rows(vault, scan.table);
     let from = [&prefix, scan.from].concat();
     let to = match scan.before {

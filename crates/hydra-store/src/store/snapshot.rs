@@ -9,7 +9,7 @@ use std::sync::Arc;
 use redb::StorageBackend;
 
 use super::{KEYS_FILE, ROWS_FILE, Store, StoreOptions, backend_error, folder, io_error};
-use crate::backend::{Backend, BackendError, Change, RedbBackend, View};
+use crate::backend::{Backend, BackendError, BackendView, Change, RedbBackend};
 use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::key_file::{KeyFile, SlotState, Vault, erased};
 use crate::{OpenError, StoreError, StoreKey, table};
@@ -42,7 +42,7 @@ impl Store {
         restore_on(Arc::new(RealDisk), snapshot, folder, key)
     }
 
-    pub(super) fn copy_rows(&self, view: &dyn View, path: &Path) -> Result<(), OpenError> {
+    pub(super) fn copy_rows(&self, view: &dyn BackendView, path: &Path) -> Result<(), OpenError> {
         let file = self.disk.create(path).map_err(|error| io_error(error, path))?;
         let copy = || -> Result<(), BackendError> {
             let to = RedbBackend::create(file, COPY.redb())?;
@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Copies the keys after the rows: who was forgotten meanwhile has no key in the snapshot.
-    pub(super) fn copy_keys(&self, view: &dyn View, path: &Path) -> Result<(), OpenError> {
+    pub(super) fn copy_keys(&self, view: &dyn BackendView, path: &Path) -> Result<(), OpenError> {
         let mut in_view = BTreeSet::new();
         let (from, to) = table::all_ledgers();
         view.scan(&from, &to, &mut |row, _| {

@@ -34,8 +34,8 @@ impl Store {
     /// - returns: for each of `batches`, in their order, the generation that it made.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`], [`StoreError::EmptyBatch`], [`StoreError::SlotLength`], [`StoreError::ValueLength`] and
-    /// [`StoreError::Full`]: nothing was written. After another error it is not known whether the changes were made:
+    /// [`StoreError::Conflict`], [`StoreError::Forgotten`], [`StoreError::EmptyBatch`], [`StoreError::SlotLength`],
+    /// [`StoreError::ValueLength`] and [`StoreError::Full`]: nothing was written. After another error it is not known whether the changes were made:
     /// open the store again and read.
     #[expect(clippy::missing_panics_doc, reason = "what it expects holds by construction")]
     pub fn commit_many(&self, batches: &[Batch]) -> Result<Vec<Generation>, StoreError> {
@@ -177,11 +177,14 @@ struct Pending {
     ledger: Ledger,
 }
 
-/// Gives each batch its generation, or finds that one was made for another.
+/// Gives each batch its generation, or finds that one was made for another or for a user who was forgotten.
 fn number(batches: &[Batch], pending: &mut BTreeMap<UserId, Pending>) -> Result<Vec<Generation>, StoreError> {
     let numbered = batches.iter().map(|batch| {
         let user = batch.scope.user();
-        let ledger = &mut pending.get_mut(&user).expect("every user is pending").ledger;
+        let Pending { vault, ledger, .. } = pending.get_mut(&user).expect("every user is pending");
+        if batch.within.is_some() && batch.within != *vault {
+            return Err(StoreError::Forgotten { user });
+        }
         let found = ledger.generation;
         match batch.expected {
             Some(expected) if expected != found => Err(StoreError::Conflict { user, expected, found }),

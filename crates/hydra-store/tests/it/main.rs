@@ -1,6 +1,7 @@
 //! What the store promises, on the real file system.
 #![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
 
+mod backend;
 mod crash;
 mod isolation;
 mod one_store;

@@ -178,3 +178,31 @@ fn only_the_owner_may_read_the_files() {
         assert_eq!(mode(&place.join("rows.redb")), 0o600);
     }
 }
+
+#[test]
+fn a_batch_for_one_who_was_forgotten_does_not_bring_them_back() {
+    let (_guard, folder) = place();
+    let store = Store::create(&folder, &key()).unwrap();
+    let (user, other) = (scope(1), scope(2));
+    assert_eq!(store.vault(&user), None);
+    for scope in [&user, &other] {
+        store.commit(&Batch::new(scope).put(RECORDS, [1], "text")).unwrap();
+    }
+    let (before, of_other) = (store.vault(&user).unwrap(), store.vault(&other).unwrap());
+    assert_ne!(before, of_other);
+    store.commit(&Batch::new(&user).put(RECORDS, [2], "more").within(before)).unwrap();
+    assert_eq!(store.vault(&user), Some(before));
+
+    let late = || Batch::new(&user).put(RECORDS, [3], "late").within(before);
+    store.forget(&user).unwrap();
+    assert_eq!(store.vault(&user), None);
+    assert!(matches!(store.commit(&late()), Err(StoreError::Forgotten { .. })));
+    assert_eq!(store.users().unwrap(), [other.user()]);
+    // The one who comes back has the same slot and the same generation, and is another one nevertheless.
+    store.commit(&Batch::new(&user).put(RECORDS, [1], "new")).unwrap();
+    assert_ne!(store.vault(&user), Some(before));
+    assert!(matches!(store.commit(&late()), Err(StoreError::Forgotten { .. })));
+    assert_eq!(store.scan(Scan::new(&user, RECORDS)).unwrap(), [(vec![1], b"new".to_vec())]);
+    let foreign = Batch::new(&user).put(RECORDS, [3], "late").within(of_other);
+    assert!(matches!(store.commit(&foreign), Err(StoreError::Forgotten { .. })));
+}
