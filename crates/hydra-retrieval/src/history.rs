@@ -1,5 +1,7 @@
 //! One user's records with their vectors.
 
+#[cfg(feature = "store")]
+mod stored;
 mod view;
 
 use std::cmp::Reverse;
@@ -8,6 +10,8 @@ use std::ops::ControlFlow;
 
 use hydra_types::{Record, RecordId, Scope, Time, UserId};
 
+#[cfg(feature = "store")]
+pub use stored::{StoredHistory, StoredHistoryError};
 pub use view::{Nearest, View};
 
 use crate::bm25::{Bm25, Bm25Params};

@@ -57,7 +57,8 @@
 //!   or hostile are an error and never a panic.
 //!
 //! # Features
-//! None.
+//! - `store`: `StoredHistory`, a history that is kept in a `hydra-store`: sealed, durable, and gone when its user is
+//!   forgotten.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod bm25;
@@ -81,6 +82,9 @@ pub use diversity::{BalanceError, Diverse};
 pub use filter::{Filter, Tags};
 pub use fusion::{Fused, Fusion, WeightError};
 pub use history::{EXACT_UNTIL, Entry, History, HistoryError, HistoryParams, Nearest, SearchMode, View};
+#[cfg(feature = "store")]
+#[cfg_attr(docsrs, doc(cfg(feature = "store")))]
+pub use history::{StoredHistory, StoredHistoryError};
 pub use hnsw::{BuildError, FormatError, HnswIndex, HnswParams, LoadError, Progress, SaveError};
 pub use query::{Query, SearchError};
 pub use recency::Recency;

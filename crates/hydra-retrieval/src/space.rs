@@ -31,8 +31,7 @@ impl Space {
 
     /// Puts `item` in the place of the record of the same id.
     pub(crate) fn update(&mut self, item: Item<'_>) -> Result<(), AddError> {
-        let vector = self.table.vector(item.vector).map_err(|source| AddError::Vector { id: item.id, source })?;
-        let row = self.table.place(item.id).ok_or(AddError::Missing { id: item.id })?;
+        let (row, vector) = self.check_update(&item)?;
         if self.graph.is_some() {
             self.remove(&[item.id]);
             return self.append(&[item]);
@@ -41,6 +40,13 @@ impl Space {
         self.table.times[row] = item.time;
         self.table.tags[row] = item.tags;
         Ok(())
+    }
+
+    /// The row that `item` would take, and its vector.
+    pub(crate) fn check_update(&self, item: &Item<'_>) -> Result<(usize, Vector), AddError> {
+        let vector = self.table.vector(item.vector).map_err(|source| AddError::Vector { id: item.id, source })?;
+        let row = self.table.place(item.id).ok_or(AddError::Missing { id: item.id })?;
+        Ok((row, vector))
     }
 
     /// How many of `ids` were there, and now are not.

@@ -134,7 +134,7 @@ impl Table {
     }
 
     /// The vectors of items that can be appended.
-    fn check(&self, items: &[Item<'_>]) -> Result<Vec<Vector>, AddError> {
+    pub(crate) fn check(&self, items: &[Item<'_>]) -> Result<Vec<Vector>, AddError> {
         if self.len() + items.len() > MAX_ROWS {
             return Err(AddError::Full);
         }

@@ -85,6 +85,16 @@ impl World {
             check("fused, shallow", &fused.depth(0));
         }
         check("boxed", &Box::new(nearest));
+        #[cfg(feature = "store")]
+        {
+            let place = tempfile::tempdir().unwrap();
+            let stored = super::stored::opened_again(place.path(), &self.scope, DIMENSIONS, &self.entries);
+            let view = stored.view(&self.scope).unwrap();
+            check("nearest, stored", &view.nearest());
+            check("words, stored", view.lexical());
+            check("recency, stored", &view.recent());
+            check("diverse, stored", &view.diverse(0.5, 20).unwrap());
+        }
     }
 }
 
@@ -143,8 +153,8 @@ fn a_query_without_what_is_compared_is_an_error() {
     world.each(|name, retriever| {
         let found = retriever.search(&Query::new(), 3, &Filter::all(), &mut Scratch::new());
         match name {
-            "recency" => assert_eq!(found.unwrap().len(), 3),
-            "words" | "words, okapi" => assert_eq!(found, Err(SearchError::NoText)),
+            "recency" | "recency, stored" => assert_eq!(found.unwrap().len(), 3),
+            "words" | "words, okapi" | "words, stored" => assert_eq!(found, Err(SearchError::NoText)),
             _ => assert_eq!(found, Err(SearchError::NoVector), "{name}"),
         }
     });

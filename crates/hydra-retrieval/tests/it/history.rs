@@ -6,7 +6,7 @@ use hydra_retrieval::*;
 use hydra_types::{Record, RecordId, Scope, Time, UserId};
 use proptest::prelude::*;
 
-const DIMENSIONS: usize = 4;
+pub(super) const DIMENSIONS: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -29,11 +29,11 @@ fn steps() -> impl Strategy<Value = Vec<(u8, Step)>> {
     prop::collection::vec((0u8..4, step), 1..80)
 }
 
-fn vector(v: i8) -> Vec<f32> {
+pub(super) fn vector(v: i8) -> Vec<f32> {
     vec![f32::from(v), 1.0, f32::from(v / 3), -0.5]
 }
 
-fn entry(user: u8, id: u64, v: i8) -> Entry {
+pub(super) fn entry(user: u8, id: u64, v: i8) -> Entry {
     let text = format!("canary{user} shared{}", v % 5);
     Entry::new(Record::new(RecordId::new(id), Time::from_unix_millis(i64::from(v)), text, ""), vector(v))
 }

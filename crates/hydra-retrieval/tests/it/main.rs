@@ -3,3 +3,5 @@
 
 mod conformance;
 mod history;
+#[cfg(feature = "store")]
+mod stored;
