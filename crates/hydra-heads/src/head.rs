@@ -1,6 +1,6 @@
 //! One user's head, bound to the body that it was made on.
 
-use hydra_types::{Fingerprint, UserId};
+use hydra_types::{Fingerprint, Scope, UserId};
 
 use crate::precision::Precision;
 use crate::weights::{Kind, Weights};
@@ -56,4 +56,26 @@ pub enum HeadName {
     Prior,
     /// This user's own head; there must be one.
     User(UserId),
+}
+
+/// Which head a user is to be served with: their own, or the prior head. Always said by the caller, who knows whether one
+/// was fitted; a head of their own that is not there is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HeadChoice {
+    /// The prior head: for somebody about whom nothing is known yet.
+    Prior,
+    /// The head of the user in whose scope it is asked.
+    Own,
+}
+
+impl HeadChoice {
+    /// The head that this choice means in `scope`. There is no other way from a choice to a name, so that nobody's head
+    /// can be reached with somebody else's scope.
+    #[must_use]
+    pub fn name(self, scope: &Scope) -> HeadName {
+        match self {
+            Self::Prior => HeadName::Prior,
+            Self::Own => HeadName::User(scope.user()),
+        }
+    }
 }

@@ -66,6 +66,7 @@ mod facets;
 mod features;
 mod fit;
 mod head;
+mod heads;
 mod kernel;
 mod matrix;
 mod pack;
@@ -84,7 +85,8 @@ pub use fit::{
     AdamW, ClassWeights, Fit, FitError, FitRows, Fitted, HeldOut, Outcome, Reason, RowsError, Strength,
     loss_and_gradient,
 };
-pub use head::{Head, HeadName};
+pub use head::{Head, HeadChoice, HeadName};
+pub use heads::Heads;
 pub use pack::{Stamp, UnpackError, pack, pack_shared, unpack, unpack_shared};
 pub use precision::Precision;
 pub use resident::{HeadSource, Resident, ResidentError, ResidentHeads, ResidentStats};

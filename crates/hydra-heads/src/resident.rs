@@ -213,6 +213,12 @@ impl<S: HeadSource> ResidentHeads<S> {
         self.stats
     }
 
+    /// The body, prior head and facets that the heads stand on.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        self.bank.shared()
+    }
+
     /// The source.
     pub fn source(&self) -> &S {
         &self.source

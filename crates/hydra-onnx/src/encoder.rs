@@ -13,8 +13,8 @@ use std::time::Duration;
 pub use cross::{CrossEncoder, Logits};
 use engine::Engine;
 pub use error::EncoderError;
-use hydra_types::Fingerprint;
 use hydra_types::ndarray::{Array2, Ix3, s};
+use hydra_types::{Body, Fingerprint, PairFeatures};
 pub use options::{EncoderOptions, Rows};
 use tokens::Row;
 pub use tokens::TokenUse;
@@ -203,6 +203,13 @@ impl Encoder {
         self.engine.fingerprint()
     }
 
+    /// Whether the numbers of a row depend, beyond rounding, on the rows that are encoded with it: a per-tensor int8
+    /// bundle with [`Rows::Together`](crate::Rows::Together).
+    #[must_use]
+    pub fn rows_interact(&self) -> bool {
+        self.engine.rows_interact()
+    }
+
     /// Where it runs: never [`Device::CudaOrCpu`], but what became of it.
     #[must_use]
     pub fn device(&self) -> Device {
@@ -248,5 +255,27 @@ impl Encoder {
             Ok(())
         })?;
         Ok(TokenFeatures { features, tokens: rows.iter().map(Row::usage).collect(), work })
+    }
+}
+
+/// The encoder as a body: features of pairs, whatever the bundle pools them from.
+impl Body for Encoder {
+    type Error = EncoderError;
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint()
+    }
+
+    fn hidden(&self) -> usize {
+        self.hidden()
+    }
+
+    fn rows_interact(&self) -> bool {
+        self.rows_interact()
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, EncoderError> {
+        let Encoded { features, tokens, work } = self.encode_pairs(pairs)?;
+        Ok(PairFeatures { features, cut: tokens.iter().map(TokenUse::cut).collect(), tokens: work.tokens })
     }
 }

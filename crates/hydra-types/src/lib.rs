@@ -1,7 +1,9 @@
 //! The words that every Hydra crate shares: ids, times, records, scores, fingerprints and axis names.
 //!
-//! Nothing here computes. A type is in this crate when two rooms of the workspace must agree on what it means, and
-//! each is built so that a value that exists is valid: a [`Score`] is finite, a [`Fingerprint`] is 32 bytes, an id is
+//! Nothing here computes, but for the two texts that a body gets to see of a query and a record or a candidate: whoever
+//! fits a head and whoever scores with it must agree on them to the letter. A type is in this crate when two rooms of the
+//! workspace must agree on what it means, and each is built so that a value that exists is valid: a [`Score`] is finite,
+//! a [`Fingerprint`] is 32 bytes, an id is
 //! never mistaken for another kind of id.
 //!
 //! ```
@@ -26,6 +28,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod axis;
+mod body;
 mod fingerprint;
 mod id;
 mod record;
@@ -33,12 +36,15 @@ mod scope;
 mod score;
 #[cfg(feature = "serde")]
 mod serde_impls;
+mod template;
 mod time;
 
+pub use body::{Body, PairFeatures};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use id::{Generation, ParseUserIdError, RecordId, UserId};
 pub use ndarray;
 pub use record::Record;
 pub use scope::Scope;
 pub use score::{Distance, InvalidDistance, NonFinite, Score, Scored};
+pub use template::{CandidateTemplate, PairTemplateError, RecordTemplate};
 pub use time::Time;

@@ -105,6 +105,13 @@ impl CrossEncoder {
         self.engine.fingerprint()
     }
 
+    /// Whether the numbers of a row depend, beyond rounding, on the rows that are encoded with it: a per-tensor int8
+    /// bundle with [`Rows::Together`](crate::Rows::Together).
+    #[must_use]
+    pub fn rows_interact(&self) -> bool {
+        self.engine.rows_interact()
+    }
+
     /// Where it runs: never [`Device::CudaOrCpu`], but what became of it.
     #[must_use]
     pub fn device(&self) -> Device {

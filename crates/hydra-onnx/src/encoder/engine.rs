@@ -23,6 +23,7 @@ pub(super) struct Engine {
     max_tokens: usize,
     max_rows: usize,
     batch_tokens: usize,
+    rows_interact: bool,
 }
 
 impl Engine {
@@ -56,6 +57,7 @@ impl Engine {
                 Rows::Alone => 1,
             },
             batch_tokens: options.batch_tokens.get(),
+            rows_interact: manifest.precision().rows_interact() && options.rows == Rows::Together,
         }
     }
 
@@ -125,6 +127,11 @@ impl Engine {
 
     pub(super) fn width(&self) -> usize {
         self.width
+    }
+
+    /// Whether what comes out for a row depends on the other rows of a call.
+    pub(super) fn rows_interact(&self) -> bool {
+        self.rows_interact
     }
 
     pub(super) fn max_tokens(&self) -> usize {
