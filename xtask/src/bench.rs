@@ -29,6 +29,10 @@ enum Name {
     Heads,
     /// The language model: prefill and decode for each weight type, several answers, shared beginnings.
     Lm,
+    /// Search in one user's records and in a shared corpus: against `hnsw_rs` and against reading memory.
+    Retrieval,
+    /// The store: durable appends, opening, cold reads, forgetting.
+    Store,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -36,6 +40,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Encode => ("hydra-onnx", "encode"),
         Name::Heads => ("hydra-heads", "heads"),
         Name::Lm => ("hydra-lm", "lm"),
+        Name::Retrieval => ("hydra-retrieval", "retrieval"),
+        Name::Store => ("hydra-store", "store"),
     };
     let mut own = Vec::new();
     if matches!(args.name, Name::Encode) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use crate::cargo::{self, root};
@@ -32,24 +32,45 @@ pub(crate) struct Args {
 enum What {
     /// The protobuf types of ONNX, from crates/hydra-graph/proto/onnx.proto.
     Proto,
+    /// What onnx's own shape inference says of operators, under fixtures/graph.
+    Graph,
+    /// Tiny bundles with the answers that numpy gives, under fixtures/bundles.
+    Bundles,
     /// Tiny models of every family with PyTorch's outputs, under fixtures/models.
     Models,
+    /// Quantised tensors as the package `gguf` reads them, and tiny language models, under fixtures/gguf.
+    Gguf,
     /// PyTorch's outputs and gradients of every head kind, under fixtures/heads.
     Heads,
+    /// Scores of rank_bm25, under fixtures/retrieval.
+    Bm25,
     /// Values of scikit-learn, SciPy, trec_eval, rouge-score and sacreBLEU, under fixtures/eval.
     Metrics,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
-    match args.what {
-        What::Proto => proto(args.check),
-        What::Models | What::Heads | What::Metrics if args.check => {
-            anyhow::bail!("these files come from another program's maths: the tests compare them, --check cannot")
+impl What {
+    /// The script under xtask/python, and its argument; none where no Python is needed.
+    fn script(self) -> Option<(&'static str, Option<&'static str>)> {
+        match self {
+            Self::Proto => None,
+            Self::Graph => Some(("graph_golden.py", Some("fixtures/graph/inference.json"))),
+            Self::Bundles => Some(("make_tiny_bundle.py", Some("fixtures/bundles"))),
+            Self::Models => Some(("make_tiny_models.py", Some("fixtures/models"))),
+            Self::Gguf => Some(("make_gguf_fixtures.py", None)),
+            Self::Heads => Some(("make_head_goldens.py", None)),
+            Self::Bm25 => Some(("make_bm25_goldens.py", None)),
+            Self::Metrics => Some(("make_metric_goldens.py", None)),
         }
-        What::Models => script(&args.python, "make_tiny_models.py"),
-        What::Heads => script(&args.python, "make_head_goldens.py"),
-        What::Metrics => script(&args.python, "make_metric_goldens.py"),
     }
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let Some((script, argument)) = args.what.script() else {
+        return proto(args.check);
+    };
+    ensure!(!args.check, "these files come from another program's maths: the tests compare them, --check cannot");
+    let mut python = Command::new(&args.python);
+    cargo::run(python.arg(Path::new("xtask/python").join(script)).args(argument).current_dir(root()))
 }
 
 /// Generates the protobuf types, or compares them.
@@ -60,8 +81,4 @@ pub(crate) fn proto(check: bool) -> Result<()> {
         generate.arg("--check");
     }
     cargo::run(&mut generate)
-}
-
-fn script(python: &str, name: &str) -> Result<()> {
-    cargo::run(Command::new(python).arg(Path::new("xtask/python").join(name)).current_dir(root()))
 }

@@ -14,6 +14,7 @@ mod readme;
 mod setup;
 mod test;
 mod tidy;
+mod torture;
 
 use clap::{Parser, Subcommand};
 
@@ -38,6 +39,7 @@ enum Command {
     Fuzz(fuzz::Args),
     Fixtures(fixtures::Args),
     Tidy(tidy::Args),
+    Torture(torture::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,5 +52,6 @@ fn main() -> anyhow::Result<()> {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),
         Command::Tidy(args) => tidy::run(&args),
+        Command::Torture(args) => torture::run(&args),
     }
 }

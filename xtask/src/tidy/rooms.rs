@@ -176,6 +176,7 @@ mod tests {
         assert!(complaints(&package("hydra-types", "hydra-onnx", None)).contains("must not depend on hydra-onnx"));
         assert!(complaints(&package("hydra-types", "hydra-onnx", Some("dev"))).contains("must not depend on"));
         assert!(complaints(&package("hydra-graph", "ort", None)).contains("may name ort"));
+        assert!(complaints(&package("hydra-lm", "hydra-openai", None)).contains("must not depend on hydra-openai"));
         assert!(complaints(&package("hydra-nonsense", "serde", None)).contains("no room of the map"));
     }
 
