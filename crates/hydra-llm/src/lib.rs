@@ -80,6 +80,9 @@ mod secret;
 mod spend;
 mod stream;
 
+// Words of requests and answers: whoever implements the trait names this crate alone.
+pub use hydra_types::{Generation, Score, UserId};
+
 pub use blocking::block_on;
 pub use budget::{Budget, BudgetError, BudgetLimits, Budgeted};
 pub use cache::{CacheStats, Cached};

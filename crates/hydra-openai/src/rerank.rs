@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use hydra_llm::{AnswerFault, LlmError};
-use hydra_types::Score;
+use hydra_llm::{AnswerFault, LlmError, Score};
 use serde_json::Value;
 
 use crate::{OpenAiClient, fault, json, read, wire};

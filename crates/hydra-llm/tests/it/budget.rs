@@ -1,3 +1,5 @@
+//! The budget: what is refused before it is sent, and what a dry run says.
+
 use std::sync::Arc;
 
 use futures_util::future::join_all;

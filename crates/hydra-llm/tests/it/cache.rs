@@ -1,3 +1,5 @@
+//! The cache: one call for equal requests, also for those that wait at the same time.
+
 use std::sync::Arc;
 
 use futures_util::future::{join, join_all, select};

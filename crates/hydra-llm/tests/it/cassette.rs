@@ -1,3 +1,5 @@
+//! Cassettes: recorded, replayed, cut off in the middle, and damaged.
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The trait behind pointers and boxes, and what capabilities admit.
+
 use std::sync::Arc;
 use std::time::Duration;
 

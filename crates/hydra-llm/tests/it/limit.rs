@@ -1,3 +1,5 @@
+//! Limits of rate and of calls at a time, on a simulated clock.
+
 use std::sync::Arc;
 use std::time::Duration;
 

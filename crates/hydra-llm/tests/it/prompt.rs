@@ -1,3 +1,5 @@
+//! Templates: what is rendered is what is read back.
+
 use hydra_llm::{
     FenceKey, KeyScope, LengthLimits, OverLength, PromptError, ReadError, Request, RequestKey, Template, TemplateParts,
     read_history,

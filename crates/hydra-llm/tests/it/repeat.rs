@@ -1,3 +1,5 @@
+//! Several answers made of repeated calls.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

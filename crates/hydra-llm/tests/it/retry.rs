@@ -1,3 +1,5 @@
+//! What is tried again, when, and for how long.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,8 +1,4 @@
-//! The model behind the OpenAI chat protocol, on loopback, with streaming.
-//!
-//! `cargo run --release -p hydra-lm --example serve -- [BUNDLE] [ADDRESS]`. One connection at a time answers at most one
-//! request: enough to try a client against, and nothing to put before the world.
-#![allow(clippy::print_stderr, reason = "an example says where it listens")]
+//! The OpenAI chat protocol before a [`LocalClient`]: one connection answers one request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,30 +7,24 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::StreamExt;
-use hydra_llm::{FinishReason, LlmClient, LlmError, Message, Request, StreamEvent, Usage, block_on};
-use hydra_lm::{LanguageModel, LmOptions, LocalClient};
+use hydra_llm::{FinishReason, LlmClient, LlmError, Message, Request, StreamEvent, TokenLogprob, Usage, block_on};
+use hydra_lm::LocalClient;
 use serde_json::{Value, json};
 
-fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let bundle = arguments.next().unwrap_or_else(|| "target/hydra/smollm2-135m-instruct-int8".to_owned());
-    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let client = Arc::new(LocalClient::new(LanguageModel::open(bundle.as_ref(), &LmOptions::default())?)?);
-    let listener = TcpListener::bind(&address)?;
-    eprintln!("http://{}/v1", listener.local_addr()?);
+/// Answers whoever connects, each on a thread of its own, until the listener fails. What goes wrong with a connection
+/// is handed to `on_error`.
+pub(crate) fn listen(listener: &TcpListener, client: LocalClient, on_error: fn(anyhow::Error)) -> Result<()> {
+    let client = Arc::new(client);
     for stream in listener.incoming() {
         let (client, stream) = (Arc::clone(&client), stream?);
-        std::thread::spawn(move || {
-            if let Err(error) = serve(&client, &stream) {
-                eprintln!("{error:#}");
-            }
-        });
+        std::thread::spawn(move || serve(&client, &stream).unwrap_or_else(on_error));
     }
     Ok(())
 }
 
 fn serve(client: &LocalClient, stream: &TcpStream) -> Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_read_timeout(Some(SLOWEST))?;
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.take(MAX_REQUEST));
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -93,31 +83,25 @@ fn read(asked: &Value) -> Result<Request> {
     if asked["logprobs"] == true {
         request.logprobs = Some(whole("top_logprobs").map_or(Ok(0), u32::try_from)?);
     }
+    if !matches!(asked["response_format"]["type"].as_str(), None | Some("text")) {
+        bail!("only answers of text are served");
+    }
     Ok(request)
 }
 
 fn send_whole(client: &LocalClient, stream: &TcpStream, request: Request) -> Result<()> {
     let response = match block_on(client.complete(request)) {
         Ok(response) => response,
-        Err(error) => return answer(stream, status(&error), &json!({ "error": { "message": error.to_string() } })),
+        Err(error) => return answer(stream, status(&error), &refusal(&error)),
     };
     let choices: Vec<_> = response
         .choices
         .iter()
         .enumerate()
         .map(|(index, choice)| {
-            let logprobs = choice.logprobs.as_ref().map(|tokens| {
-                let top = |top: &[(String, f32)]| -> Vec<Value> {
-                    top.iter().map(|(token, logprob)| json!({ "token": token, "logprob": logprob })).collect()
-                };
-                let token = |t: &hydra_llm::TokenLogprob| {
-                    json!({ "token": t.token, "logprob": t.logprob, "top_logprobs": top(&t.top) })
-                };
-                json!({ "content": tokens.iter().map(token).collect::<Vec<_>>() })
-            });
             json!({
                 "index": index, "message": { "role": "assistant", "content": choice.text },
-                "logprobs": logprobs, "finish_reason": finish(choice.finish),
+                "logprobs": choice.logprobs.as_deref().map(logprobs), "finish_reason": finish(choice.finish),
             })
         })
         .collect();
@@ -143,13 +127,13 @@ fn send_pieces(client: &LocalClient, mut stream: &TcpStream, request: Request) -
             Ok(StreamEvent::Delta(delta)) => piece(
                 json!([{
                     "index": delta.choice, "delta": { "content": delta.text },
-                    "finish_reason": delta.finish.map(finish),
+                    "logprobs": delta.logprobs.as_deref().map(logprobs), "finish_reason": delta.finish.map(finish),
                 }]),
                 Value::Null,
             ),
             Ok(StreamEvent::End(end)) => piece(json!([]), usage(&end.usage)),
             Ok(_) => continue,
-            Err(error) => json!({ "error": { "message": error.to_string() } }),
+            Err(error) => refusal(&error),
         };
         write!(stream, "data: {body}\n\n")?;
         stream.flush()?;
@@ -176,8 +160,23 @@ fn status(error: &LlmError) -> u16 {
     }
 }
 
+fn refusal(error: &LlmError) -> Value {
+    let code = matches!(error, LlmError::ContextOverflow { .. }).then_some("context_length_exceeded");
+    json!({ "error": { "message": error.to_string(), "code": code } })
+}
+
 fn finish(finish: FinishReason) -> &'static str {
     if finish == FinishReason::Length { "length" } else { "stop" }
+}
+
+fn logprobs(tokens: &[TokenLogprob]) -> Value {
+    let one = |token: &str, logprob: f32| json!({ "token": token, "logprob": logprob });
+    let content = tokens.iter().map(|token| {
+        let mut entry = one(&token.token, token.logprob);
+        entry["top_logprobs"] = token.top.iter().map(|(token, logprob)| one(token, *logprob)).collect();
+        entry
+    });
+    json!({ "content": content.collect::<Vec<_>>() })
 }
 
 fn usage(usage: &Usage) -> Value {
@@ -188,3 +187,5 @@ fn usage(usage: &Usage) -> Value {
 }
 
 const MAX_REQUEST: u64 = 8 << 20;
+/// The longest pause of a client in the middle of its request.
+const SLOWEST: Duration = Duration::from_secs(10);

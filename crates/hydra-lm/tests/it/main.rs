@@ -4,6 +4,7 @@
 mod client;
 mod generate;
 mod open;
+mod serve;
 
 use hydra_lm::{LanguageModel, LmOptions};
 use hydra_onnx::SessionOptions;

@@ -1,3 +1,5 @@
+//! HTTP as it goes wrong: resets, slow and cut bodies, redirects, proxies, storms of refusals.
+
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};

@@ -75,7 +75,7 @@ fn an_embeddings_call_is_sent_as_the_api_documents_it() {
 fn scores(body: &str) -> Result<Vec<f32>, LlmError> {
     let server = Server::answering(vec![json_answer(body)]);
     let scores = block_on(server.client().rerank("films", &["a film", "a book"], None))?;
-    Ok(scores.into_iter().map(hydra_types::Score::get).collect())
+    Ok(scores.into_iter().map(hydra_llm::Score::get).collect())
 }
 
 #[test]

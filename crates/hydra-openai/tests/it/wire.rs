@@ -1,8 +1,9 @@
+//! What is sent.
+
 use std::time::Duration;
 
-use hydra_llm::{ApiKey, LlmClient, Message, Request, ResponseFormat, UserTag, block_on};
+use hydra_llm::{ApiKey, Generation, LlmClient, Message, Request, ResponseFormat, UserId, UserTag, block_on};
 use hydra_openai::{OpenAiBuilder, TokenLimitField};
-use hydra_types::{Generation, UserId};
 use serde_json::{Value, json};
 
 use crate::oddities::assemble;
