@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hydra_onnx::{
     Arena, CudaError, Device, Encoder, EncoderOptions, Model, RuntimeError, Session, SessionError, SessionOptions,
@@ -130,7 +132,9 @@ fn cuda_that_cannot_be_had_is_an_error_that_says_why() {
 #[test]
 fn cuda_or_cpu_falls_back_and_tells_the_truth() {
     let options = SessionOptions::default().device(Device::CudaOrCpu);
-    assert_eq!(session(options).device(), Device::Cpu);
+    let warnings = Warnings::default();
+    let device = tracing::subscriber::with_default(warnings.clone(), || session(options).device());
+    assert_eq!((device, warnings.0.load(Ordering::Relaxed)), (Device::Cpu, 1));
     let options = EncoderOptions::default().session(options);
     assert_eq!(Encoder::open(&bundle("tiny-encoder"), &options).unwrap().device(), Device::Cpu);
 }
@@ -159,4 +163,27 @@ fn a_library_that_cannot_be_used_says_how_to_fix_it_and_the_next_one_is_tried() 
         let other = load_runtime(Path::new("/nowhere/libonnxruntime.so")).unwrap_err();
         assert!(matches!(other, RuntimeError::AlreadyLoaded { .. }));
     }
+}
+
+/// Counts the warnings of this thread.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("hydra_onnx")
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
 }
