@@ -5,6 +5,7 @@ mod disk;
 mod edit;
 mod file;
 mod graph;
+mod layers;
 mod save;
 
 use std::ops::ControlFlow;
@@ -167,9 +168,9 @@ impl HnswIndex {
 
     /// Adds `items`, all or none. The next search finds them.
     ///
-    /// New records join the lowest layer only. After the index has grown to several times the size at which it was built,
-    /// or most of what it was built of has been removed, building it again makes searches faster and recall a few
-    /// hundredths better.
+    /// Recall stays what a new build would have, also after everything was replaced several times over. What building again
+    /// improves, after the index has grown to several times its size, is speed: a build lays rows out in the order in
+    /// which a walk meets them, and records that are added lie behind.
     ///
     /// # Errors
     /// [`AddError`]; nothing has changed then.

@@ -13,6 +13,8 @@ pub struct Scratch {
     pub(crate) rows: Vec<u32>,
     /// What a walk over the graph has found, best first.
     pub(crate) pool: Vec<crate::hnsw::Found>,
+    /// Where a walk enters the lowest layer.
+    pub(crate) starts: Vec<u32>,
     /// One bit a row: whether a walk has seen it.
     pub(crate) visited: Vec<u64>,
     /// Neighbours that a walk has not seen.

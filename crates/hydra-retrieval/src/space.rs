@@ -23,8 +23,10 @@ impl Space {
     pub(crate) fn append(&mut self, items: &[Item<'_>]) -> Result<(), AddError> {
         self.table.append(items)?;
         if let Some(graph) = &mut self.graph {
+            let first = graph.len();
             let go_on = &mut |_| ControlFlow::Continue(());
             let _ = graph.join(&self.table.rows, self.table.len(), self.params.ef_construction, go_on);
+            graph.raise_some(&self.table.rows, &self.table.ids, first, self.params.ef_construction);
         }
         Ok(())
     }

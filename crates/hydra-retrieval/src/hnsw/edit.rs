@@ -40,7 +40,11 @@ impl Graph {
             if self.len() > 0 {
                 self.walk(rows, &rows.query(row), ef_construction, scratch);
             }
-            select(rows, number(row), scratch.pool.iter().map(|found| found.row()).collect(), width)
+            // What the nearest are linked to, too: links to other clusters are found in no other way, and those who leave
+            // take theirs with them.
+            let near = || scratch.pool.iter().map(|found| found.row());
+            let beyond = near().take(EXTENDED_FROM).flat_map(|near| self.links(near).iter().copied());
+            select(rows, number(row), near().chain(beyond).collect(), width)
         };
         let chosen: Vec<Vec<u32>> = batch.clone().into_par_iter().map_init(Scratch::new, links_of).collect();
         self.links.resize(batch.end * width, NONE);
@@ -87,6 +91,7 @@ impl Graph {
                 self.set_links(row, &select(rows, row, links, self.links_per_row));
             }
         }
+        let heirs = self.heirs(gone);
         let mut towers = self.towers.clone();
         towers.retain(|row, _| !is_gone(row));
         for (&row, tower) in &mut towers {
@@ -107,6 +112,9 @@ impl Graph {
                 highest => highest,
             };
             self.reconnect_but(rows, gone, ef_construction);
+            for (row, height) in heirs {
+                self.raise(rows, row, height, ef_construction);
+            }
         } else {
             self.entry = 0;
         }
@@ -161,6 +169,8 @@ impl Graph {
                 }
                 self.walk(rows, &rows.query(row as usize), ef_construction, &mut scratch);
                 // The upper layers may have led the walk into the very part that is cut off.
+                // What the nearest are linked to, too: links to other clusters are found in no other way, and those who leave
+                // take theirs with them.
                 let near = || scratch.pool.iter().map(|found| found.row()).filter(|&near| reached[near as usize]);
                 let free = near().find(|&near| self.links(near).len() < self.links_per_row);
                 let to = free.or_else(|| near().next()).unwrap_or(self.entry);
@@ -198,7 +208,7 @@ impl Graph {
 /// The most similar of `near` to `row` that are not better reached through another one that was chosen, at most `width`.
 ///
 /// # Source
-/// Malkov and Yashunin, arXiv:1603.09320, algorithm 4, without extension of candidates. **Differs:** places that are
+/// Malkov and Yashunin, arXiv:1603.09320, algorithm 4; who joins extends the candidates, as it says. **Differs:** places that are
 /// left are given to the most similar of those passed over, up to half of the list.
 pub(crate) fn select(rows: &Rows, row: u32, mut near: Vec<u32>, width: usize) -> Vec<u32> {
     near.sort_unstable();
@@ -231,6 +241,9 @@ fn bridged<'a>(links: &[u32], is_gone: &impl Fn(&u32) -> bool, links_of: impl Fn
     let behind = links.iter().filter(|link| is_gone(link)).flat_map(|&link| links_of(link).iter().copied());
     links.iter().copied().chain(behind).filter(|link| !is_gone(link)).collect()
 }
+
+/// The links of this many of the nearest rows are candidates for one who joins, beside what its walk found.
+const EXTENDED_FROM: usize = 8;
 
 /// The rows of a batch do not see each other, so a batch is a small share of the graph that they join.
 const ROWS_PER_JOINING_ROW: usize = 64;

@@ -58,8 +58,32 @@ impl Graph {
     /// # Source
     /// Malkov and Yashunin, *Efficient and robust approximate nearest neighbor search using Hierarchical Navigable
     /// Small World graphs*, arXiv:1603.09320, algorithms 2 and 5. **Differs:** one sorted list serves as candidates and
-    /// as results, and similarities come from codes.
+    /// as results, similarities come from codes, and layer 0 is entered from several rows: where vectors lie in clusters
+    /// far apart, the one best row of the layer above is in the wrong one now and then.
     pub(crate) fn walk(&self, rows: &Rows, query: &Vector, width: usize, scratch: &mut Scratch) {
+        let mut starts = std::mem::take(&mut scratch.starts);
+        starts.clear();
+        starts.push(self.descend(rows, query, 1));
+        if self.height(self.entry) > 0 {
+            self.explore(rows, query, &starts, WAYS_IN.min(width), |row| &self.towers[&row][0], scratch);
+            starts.clear();
+            starts.extend(scratch.pool.iter().map(|found| found.row()));
+        }
+        self.explore(rows, query, &starts, width, |row| self.links(row), scratch);
+        scratch.starts = starts;
+    }
+
+    /// The same from `starts`, which differ, along the links that `links_of` names.
+    #[inline]
+    pub(super) fn explore<'a>(
+        &self,
+        rows: &Rows,
+        query: &Vector,
+        starts: &[u32],
+        width: usize,
+        links_of: impl Fn(u32) -> &'a [u32],
+        scratch: &mut Scratch,
+    ) {
         let Scratch { sums, pool, visited, fresh, .. } = scratch;
         let code_row = query.code_row();
         let similarity = |row: u32, sum: i32| near(sum, query.quantised.scale, rows.quantised(row as usize).scale);
@@ -67,16 +91,18 @@ impl Graph {
         pool.clear();
         visited.clear();
         visited.resize(self.len().div_ceil(64), 0);
-        let start = self.descend(rows, query);
-        visited[start as usize / 64] |= 1 << (start % 64);
-        pool.push(Found { similarity: similarity(start, code_dot(&code_row, rows.codes(start as usize))), row: start });
+        for &start in starts {
+            visited[start as usize / 64] |= 1 << (start % 64);
+            let similarity = similarity(start, code_dot(&code_row, rows.codes(start as usize)));
+            insert(pool, Found { similarity, row: start }, width);
+        }
 
         let mut next = 0;
         while let Some(found) = pool.get_mut(next) {
             let row = found.row;
             found.row |= LOOKED_AT;
             fresh.clear();
-            for &link in self.links(row) {
+            for &link in links_of(row) {
                 let (word, bit) = (&mut visited[link as usize / 64], 1 << (link % 64));
                 if *word & bit == 0 {
                     *word |= bit;
@@ -98,16 +124,16 @@ impl Graph {
         }
     }
 
-    /// The row of layer 0 at which the walk begins.
-    fn descend(&self, rows: &Rows, query: &Vector) -> u32 {
+    /// The row of layer `floor` to which a walk in the layers above leads.
+    pub(super) fn descend(&self, rows: &Rows, query: &Vector, floor: usize) -> u32 {
         let similarity = |row: u32| {
             let sum = code_dot(&query.code_row(), rows.codes(row as usize));
             near(sum, query.quantised.scale, rows.quantised(row as usize).scale)
         };
         let (mut here, mut best) = (self.entry, similarity(self.entry));
-        let layers = self.towers.get(&self.entry).map_or(0, Vec::len);
-        for layer in (0..layers).rev() {
-            while let Some(links) = self.towers.get(&here).and_then(|tower| tower.get(layer)) {
+        // A tower's first list is that of layer 1.
+        for above in (floor..self.height(self.entry)).rev() {
+            while let Some(links) = self.towers.get(&here).and_then(|tower| tower.get(above)) {
                 let before = here;
                 for &link in links {
                     let similarity = similarity(link);
@@ -121,6 +147,11 @@ impl Graph {
             }
         }
         here
+    }
+
+    /// In how many layers above layer 0 a row is.
+    pub(super) fn height(&self, row: u32) -> usize {
+        self.towers.get(&row).map_or(0, Vec::len)
     }
 }
 
@@ -140,6 +171,9 @@ fn insert(pool: &mut Vec<Found>, found: Found, width: usize) -> Option<usize> {
     pool.insert(place, found);
     Some(place)
 }
+
+/// From how many rows of the layer above a walk enters layer 0.
+const WAYS_IN: usize = 8;
 
 /// No row.
 pub(crate) const NONE: u32 = u32::MAX;

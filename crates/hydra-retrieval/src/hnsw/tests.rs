@@ -55,29 +55,73 @@ fn the_graph_finds_nearly_all_neighbours() {
     assert!(recall >= 0.98, "{recall}");
 }
 
-#[test]
-fn recall_survives_deleting_and_adding_half() {
-    let (first, second) = (vectors(2000, 1), vectors(2000, 2));
-    let mut index = index(&first);
-    for round in 0..5 {
-        let gone: Vec<RecordId> = (0..2000).filter(|id| id % 10 == round * 2).map(RecordId::new).collect();
-        assert_eq!(index.remove(&gone), gone.len());
-        assert_eq!(index.remove(&gone), 0);
-        let new: Vec<Item<'_>> = items(&second).into_iter().filter(|item| item.id.get() % 10 == round * 2).collect();
-        index.add(&new).unwrap();
+/// Replaces every record three times over, a tenth at a time, and returns the index, and one built of what it then holds.
+fn replaced_three_times() -> (HnswIndex, HnswIndex) {
+    let all: Vec<Vec<Vec<f32>>> = (1..=4).map(|seed| vectors(3000, seed)).collect();
+    let mut edited = index(&all[0]);
+    for new in &all[1..] {
+        for round in 0..10 {
+            let gone: Vec<RecordId> = (0..3000).filter(|id| id % 10 == round).map(RecordId::new).collect();
+            assert_eq!(edited.remove(&gone), gone.len());
+            assert_eq!(edited.remove(&gone), 0);
+            let new: Vec<Item<'_>> = items(new).into_iter().filter(|item| item.id.get() % 10 == round).collect();
+            edited.add(&new).unwrap();
+        }
     }
-    assert_eq!(index.len(), 2000);
-    let mixed: Vec<Item<'_>> = (0..)
-        .zip(items(&first).into_iter().zip(items(&second)))
-        .map(|(id, (old, new))| if id % 2 == 0 { new } else { old })
-        .collect();
-    let params = HnswParams::default().ef_construction(60).unwrap();
-    let fresh = HnswIndex::build(DIMENSIONS, &mixed, params).unwrap();
-    let (edited, fresh) = (recall(&index, 48), recall(&fresh, 48));
-    assert!(edited >= fresh - 0.05, "{edited} after editing, {fresh} built at once");
-    for (id, vector) in (0..).zip(&second).step_by(2) {
-        let found = index.search(vector, 1, &Filter::all(), &mut Scratch::new()).unwrap();
+    (edited, index(&all[3]))
+}
+
+#[test]
+fn recall_survives_replacing_everything_three_times() {
+    let (edited, fresh) = replaced_three_times();
+    assert_eq!(edited.len(), 3000);
+    for width in [16, 32, 48] {
+        let (edited, fresh) = (recall(&edited, width), recall(&fresh, width));
+        assert!(edited >= fresh - 0.01, "width {width}: {edited} after editing, {fresh} built at once");
+    }
+    for (id, vector) in (0..).zip(&vectors(3000, 4)).step_by(7) {
+        let found = edited.search(vector, 1, &Filter::all(), &mut Scratch::new()).unwrap();
         assert_eq!(found[0].id.get(), id);
+    }
+    // Neither layers nor links pile up.
+    let graph = |index: &HnswIndex| index.space.graph.clone().unwrap();
+    let towers = graph(&edited).towers;
+    assert!((100..300).contains(&towers.len()), "{} towers", towers.len());
+    assert!(towers.values().flatten().all(|list| list.len() <= 16));
+    let links = |index: &HnswIndex| (0..3000).map(|row| graph(index).links(row).len()).sum::<usize>();
+    assert!(links(&edited) <= links(&fresh));
+}
+
+#[test]
+fn deleted_records_cost_no_recall() {
+    let all = vectors(3000, 2);
+    let mut edited = index(&all);
+    // One by one, and many at once.
+    for id in (0..3000).filter(|id| id % 10 < 4) {
+        edited.remove(&[RecordId::new(id)]);
+    }
+    edited.remove(&(0..3000).filter(|id| id % 10 < 8).map(RecordId::new).collect::<Vec<_>>());
+    assert_eq!(edited.len(), 600);
+    let kept: Vec<Item<'_>> = items(&all).into_iter().filter(|item| item.id.get() % 10 >= 8).collect();
+    let params = HnswParams::default().ef_construction(60).unwrap();
+    let fresh = HnswIndex::build(DIMENSIONS, &kept, params).unwrap();
+    for width in [16, 32, 48] {
+        let (edited, fresh) = (recall(&edited, width), recall(&fresh, width));
+        assert!(edited >= fresh - 0.01, "width {width}: {edited} after deleting, {fresh} built at once");
+    }
+}
+
+#[test]
+fn records_of_new_topics_are_found() {
+    let all = vectors(3000, 3);
+    let all = items(&all);
+    for built in [1500, 0] {
+        let params = HnswParams::default().ef_construction(60).unwrap();
+        let mut index = HnswIndex::build(DIMENSIONS, &all[..built], params).unwrap();
+        index.add(&all[built..2990]).unwrap();
+        all[2990..].iter().for_each(|&item| index.add(&[item]).unwrap());
+        let recall = recall(&index, 48);
+        assert!(recall >= 0.98, "{recall} after building with {built}");
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // In tests a panic is the report.
 
 mod conformance;
+mod crash;
 mod history;
 #[cfg(feature = "store")]
 mod stored;
