@@ -29,6 +29,8 @@ enum Name {
     Heads,
     /// The language model: prefill and decode for each weight type, several answers, shared beginnings.
     Lm,
+    /// The personal reranker: many users in one call against a loop over them, and what being personal costs.
+    Rerank,
     /// Search in one user's records and in a shared corpus: against `hnsw_rs` and against reading memory.
     Retrieval,
     /// The store: durable appends, opening, cold reads, forgetting.
@@ -40,11 +42,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Encode => ("hydra-onnx", "encode"),
         Name::Heads => ("hydra-heads", "heads"),
         Name::Lm => ("hydra-lm", "lm"),
+        Name::Rerank => ("hydra-rerank", "rerank"),
         Name::Retrieval => ("hydra-retrieval", "retrieval"),
         Name::Store => ("hydra-store", "store"),
     };
     let mut own = Vec::new();
-    if matches!(args.name, Name::Encode) {
+    if matches!(args.name, Name::Encode | Name::Rerank) {
         setup::run_default()?;
         for (option, precision) in [("--bundle", "fp32"), ("--int8", "int8"), ("--int8-per-row", "int8-per-row")] {
             if !args.args.iter().any(|arg| arg == option) {

@@ -1,6 +1,7 @@
 //! One body, and for every user the head that is theirs.
 
 use hydra_heads::{Features, HeadName, Heads, Scratch, probability};
+use hydra_types::ndarray::Array2;
 use hydra_types::{Body, CandidateTemplate, Fingerprint, Score, UserId};
 
 use crate::request::distinct;
@@ -41,6 +42,23 @@ impl<B: Body, H: Heads> PersonalAdapter<B, H> {
             return Err(AdaptError::Fingerprint { expected, got });
         }
         Ok(Self { body, heads, template, features: got, scratch: Scratch::new() })
+    }
+
+    /// Which pairs it makes.
+    #[must_use]
+    pub fn template(&self) -> &CandidateTemplate {
+        &self.template
+    }
+
+    /// What its heads are fitted on: the features that its body makes of pairs of its template.
+    ///
+    /// # Shapes
+    /// - returns: `[pairs, hidden]`
+    ///
+    /// # Errors
+    /// [`AdaptError::Body`].
+    pub fn features(&mut self, pairs: &[(String, String)]) -> Result<Array2<f32>, AdaptError> {
+        Ok(self.body.pair_features(pairs).map_err(|error| AdaptError::Body(Box::new(error)))?.features)
     }
 
     /// The heads, to add, replace or remove one.

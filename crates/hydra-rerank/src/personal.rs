@@ -1,6 +1,7 @@
 //! One body, and for every user the head that is theirs.
 
 use hydra_heads::{Features, HeadName, Heads, Scratch};
+use hydra_types::ndarray::Array2;
 use hydra_types::{Body, Fingerprint, RecordId, RecordTemplate};
 
 use crate::explain::{self, Explanation};
@@ -41,6 +42,23 @@ impl<B: Body, H: Heads> PersonalReranker<B, H> {
             return Err(RerankError::Fingerprint { expected, got });
         }
         Ok(Self { body, heads, template, features: got, scratch: Scratch::new() })
+    }
+
+    /// Which pairs it makes.
+    #[must_use]
+    pub fn template(&self) -> &RecordTemplate {
+        &self.template
+    }
+
+    /// What its heads are fitted on: the features that its body makes of pairs of its template.
+    ///
+    /// # Shapes
+    /// - returns: `[pairs, hidden]`
+    ///
+    /// # Errors
+    /// [`RerankError::Body`].
+    pub fn features(&mut self, pairs: &[(String, String)]) -> Result<Array2<f32>, RerankError> {
+        Ok(self.body.pair_features(pairs).map_err(|error| RerankError::Body(Box::new(error)))?.features)
     }
 
     /// The heads, to add, replace or remove one.
