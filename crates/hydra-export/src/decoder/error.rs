@@ -40,6 +40,9 @@ pub enum DecoderError {
         /// Why.
         what: &'static str,
     },
+    /// Weights are carried over in 4 bits, never rounded to them, and this file has none.
+    #[error("the file holds no 4-bit blocks: export it with int8, or give a file of Q4_0, Q4_1 or Q4_K")]
+    NoFourBits,
     /// A token that the model does not have.
     #[error("the token id {id} is not in the vocabulary of {vocabulary}: use the tokenizer of this model")]
     Token {

@@ -22,7 +22,8 @@ pub enum DecoderPrecision {
     Fp32,
     /// 8-bit weights in blocks of 32, activations rounded to 8 bits as it runs.
     Int8,
-    /// The gates of the feed-forward layers, half of a layer's weights, in 4-bit blocks of 32; the rest as with `Int8`.
+    /// What the file holds in 4-bit blocks (Q4_0, Q4_1, Q4_K), exactly as it is; the rest as with `Int8`. A third smaller
+    /// than that, no faster, and for files that hold such blocks only: weights are never rounded to 4 bits here.
     Int4,
 }
 

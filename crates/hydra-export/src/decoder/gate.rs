@@ -41,8 +41,8 @@ pub(super) fn parity(
     let measure = |name: &str, value, bound| Measure { name: name.to_owned(), value, bound: Bound::AtLeast(bound) };
     let (least, mean, share) = match precision {
         DecoderPrecision::Fp32 => (0.9999, 0.9999, 1.0),
-        DecoderPrecision::Int8 => (0.98, 0.995, 0.8),
-        DecoderPrecision::Int4 => (0.5, 0.96, 0.8),
+        // Neither has weights that are worse than the other's: what differs from the file is how activations round.
+        DecoderPrecision::Int8 | DecoderPrecision::Int4 => (0.98, 0.995, 0.8),
     };
     Ok(Parity {
         reference: "forward pass of the papers over the weights of the gguf file, in f32".to_owned(),

@@ -2,14 +2,18 @@
 
 use rayon::prelude::*;
 
+use crate::gguf::FourBitBlocks;
+
 /// A matrix `[columns, inner]` in blocks of [`BLOCK`] along its rows.
 pub(super) struct Blocks {
     /// `[columns, blocks, BLOCK x bits / 8]`.
     pub(super) numbers: Vec<u8>,
     /// `[columns, blocks]`.
     pub(super) scales: Vec<f32>,
-    /// `[columns, blocks x bits / 8 rounded up]`; none where every zero point is the middle.
-    pub(super) zero_points: Option<Vec<u8>>,
+    /// 4 or 8; numbers are counted from the middle, 8 or 128.
+    pub(super) bits: usize,
+    /// `[blocks, columns]`, added to every weight of a block; none where it is 0 throughout.
+    pub(super) offsets: Option<Vec<f32>>,
 }
 
 /// Numbers that share a scale: as many as in the files that the weights come from.
@@ -22,81 +26,40 @@ pub(super) fn to_8_bits(weights: &[f32], inner: usize) -> Blocks {
         for block in row.chunks(BLOCK) {
             let scale = block.iter().fold(0.0_f32, |most, w| most.max(w.abs())) / 127.0;
             scales.push(scale);
-            numbers.extend(block.iter().map(|w| rounded(*w, scale, 128, 255)));
+            numbers.extend(block.iter().map(|w| rounded(*w, scale)));
             numbers.resize(numbers.len() + BLOCK - block.len(), 128);
         }
         (numbers, scales)
     });
     let rows: Vec<_> = rows.collect();
     let (numbers, scales): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    Blocks { numbers: numbers.concat(), scales: scales.concat(), zero_points: None }
+    Blocks { numbers: numbers.concat(), scales: scales.concat(), bits: 8, offsets: None }
 }
 
-/// 4 bits with a zero point, scale and zero point chosen for the least squared error.
-pub(super) fn to_4_bits(weights: &[f32], inner: usize) -> Blocks {
-    let rows = weights.par_chunks_exact(inner).map(|row| {
-        let (mut numbers, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
-        for block in row.chunks(BLOCK) {
-            let (scale, zero) = best_4_bits(block);
-            let mut quantized: Vec<u8> = block.iter().map(|w| rounded(*w, scale, zero, 15)).collect();
-            quantized.resize(BLOCK, zero);
-            numbers.extend(quantized.chunks_exact(2).map(|pair| pair[0] | pair[1] << 4));
-            scales.push(scale);
-            zeros.push(zero);
-        }
-        let zeros: Vec<u8> = zeros.chunks(2).map(|pair| pair[0] | pair.get(1).map_or(0, |high| high << 4)).collect();
-        (numbers, (scales, zeros))
+/// The 4 bits that a file holds, as they are.
+///
+/// A weight is `number x scale + minimum`. `MatMulNBits` computes with `(number - 8) x scale`; what is left,
+/// `minimum + 8 x scale`, is the same for a whole block and is multiplied by the sum of what the block meets. Zero points
+/// would be whole numbers, so they would lose it; as floats they send `MatMulNBits` down a way that is 40 times slower.
+pub(super) fn from_4_bits(blocks: &FourBitBlocks, inner: usize) -> Blocks {
+    let count = inner / BLOCK;
+    let columns = blocks.scales.len() / count;
+    let left = |(scale, minimum): (&f32, &f32)| minimum + 8.0 * scale;
+    let by_column: Vec<f32> = blocks.scales.iter().zip(&blocks.minima).map(left).collect();
+    let offsets = by_column.iter().any(|offset| *offset != 0.0).then(|| {
+        (0..count)
+            .flat_map(|block| (0..columns).map(move |column| (block, column)))
+            .map(|(block, column)| by_column[column * count + block])
+            .collect()
     });
-    let rows: Vec<_> = rows.collect();
-    let (numbers, rest): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-    let (scales, zeros): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
-    Blocks { numbers: numbers.concat(), scales: scales.concat(), zero_points: Some(zeros.concat()) }
-}
-
-/// Scale and zero point: from the range, then refined by alternating least squares around it.
-fn best_4_bits(block: &[f32]) -> (f32, u8) {
-    let (low, high) = block.iter().fold((0.0_f32, 0.0_f32), |(low, high), w| (low.min(*w), high.max(*w)));
-    let start = (high - low) / 15.0;
-    if start == 0.0 {
-        return (0.0, 8);
-    }
-    let middle = rounded(-low, start, 0, 15);
-    let mut best = (f32::INFINITY, start, middle);
-    for zero in middle.saturating_sub(1)..=(middle + 1).min(15) {
-        for shrink in SHRINKS {
-            let mut scale = start * shrink;
-            // The scale that is best for the numbers that the last one gave.
-            for _ in 0..2 {
-                let (mut along, mut square) = (0.0, 0.0);
-                for w in block {
-                    let step = f32::from(rounded(*w, scale, zero, 15)) - f32::from(zero);
-                    along += w * step;
-                    square += step * step;
-                }
-                if square > 0.0 && along > 0.0 {
-                    scale = along / square;
-                }
-            }
-            let error = |w: &f32| {
-                let step = f32::from(rounded(*w, scale, zero, 15)) - f32::from(zero);
-                (w - step * scale).powi(2)
-            };
-            let error: f32 = block.iter().map(error).sum();
-            if error < best.0 {
-                best = (error, scale, zero);
-            }
-        }
-    }
-    (best.1, best.2)
+    let numbers = blocks.numbers.chunks_exact(2).map(|pair| pair[0] | pair[1] << 4).collect();
+    Blocks { numbers, scales: blocks.scales.clone(), bits: 4, offsets }
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
-fn rounded(weight: f32, scale: f32, zero: u8, most: u8) -> u8 {
+fn rounded(weight: f32, scale: f32) -> u8 {
     if scale == 0.0 {
-        return zero;
+        return 128;
     }
-    ((weight / scale).round_ties_even() + f32::from(zero)).clamp(0.0, f32::from(most)) as u8
+    ((weight / scale).round_ties_even() + 128.0).clamp(0.0, 255.0) as u8
 }
-
-/// Clipping the largest weights of a block may pay for the rest.
-const SHRINKS: [f32; 4] = [1.0, 0.94, 0.88, 0.8];

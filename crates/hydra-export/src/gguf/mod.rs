@@ -7,6 +7,7 @@
 
 mod cursor;
 mod error;
+mod four_bits;
 mod super_block;
 mod tensor_type;
 mod value;
@@ -17,6 +18,7 @@ use std::path::Path;
 
 use cursor::Cursor;
 pub use error::GgufError;
+pub(crate) use four_bits::FourBitBlocks;
 pub use tensor_type::TensorType;
 pub use value::Value;
 

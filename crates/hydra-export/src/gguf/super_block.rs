@@ -69,7 +69,7 @@ pub(super) fn q6_k(b: &[u8], y: &mut [f32]) {
 }
 
 /// Scale and minimum of a group of 32, of six bits each, of which the last four groups' upper two lie apart.
-fn scale_and_minimum(b: &[u8], s: &[u8], group: usize) -> (f32, f32) {
+pub(super) fn scale_and_minimum(b: &[u8], s: &[u8], group: usize) -> (f32, f32) {
     let (scale, minimum) = if group < 4 {
         (s[group] & 63, s[group + 4] & 63)
     } else {

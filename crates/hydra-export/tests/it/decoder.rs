@@ -3,6 +3,7 @@
 use hydra_export::{
     DecoderError, DecoderOptions, DecoderPrecision, Gguf, decoder_logits, export_decoder, tokenizer_json,
 };
+use hydra_onnx::Manifest;
 use hydra_testkit::{Tolerance, fetched, fixture};
 use safetensors::SafeTensors;
 
@@ -87,11 +88,26 @@ fn the_tokenizer_is_the_one_of_the_file() {
 }
 
 #[test]
-fn the_fetched_model_passes_the_gate_in_8_bits() {
+fn the_fetched_model_passes_the_gate_in_8_bits_and_in_its_own_4() {
     let gguf = Gguf::open(&fetched("llm/model.gguf")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let options = DecoderOptions::default().precision(DecoderPrecision::Int8);
-    let manifest = export_decoder(&gguf, &options, &folder.path().join("a")).unwrap();
-    let value = |name: &str| manifest.parity().unwrap().measures.iter().find(|m| m.name == name).unwrap().value;
-    assert!(value("mean_cosine") > 0.998 && value("equal_greedy_tokens") > 0.9);
+    let exported = |precision: DecoderPrecision| {
+        let options = DecoderOptions::default().precision(precision);
+        export_decoder(&gguf, &options, &folder.path().join(precision.to_string())).unwrap()
+    };
+    let (int8, int4) = (exported(DecoderPrecision::Int8), exported(DecoderPrecision::Int4));
+    for manifest in [&int8, &int4] {
+        let value = |name: &str| manifest.parity().unwrap().measures.iter().find(|m| m.name == name).unwrap().value;
+        assert!(value("mean_cosine") > 0.998 && value("equal_greedy_tokens") > 0.9);
+    }
+    let bytes = |manifest: &Manifest| manifest.files().values().map(|file| file.bytes).sum::<u64>();
+    assert!(bytes(&int4) * 10 < bytes(&int8) * 8, "{} {}", bytes(&int4), bytes(&int8));
+}
+
+#[test]
+fn weights_are_never_rounded_to_4_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = DecoderOptions::default().precision(DecoderPrecision::Int4);
+    let error = export_decoder(&open("tiny-llama"), &options, &folder.path().join("a")).unwrap_err();
+    assert!(matches!(error, DecoderError::NoFourBits));
 }
