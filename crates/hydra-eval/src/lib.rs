@@ -31,6 +31,7 @@
 mod error;
 mod lamp;
 mod metrics;
+mod movielens;
 mod statistics;
 
 pub use error::EvalError;
@@ -41,4 +42,5 @@ pub use metrics::probability::{auroc, average_precision, brier, expected_calibra
 pub use metrics::ranking::{Judgements, Ranking};
 pub use metrics::regression::{mae, rmse};
 pub use metrics::rouge::{Overlap, rouge_l, rouge_n};
+pub use movielens::{MovieLensError, Rater, load as load_movielens};
 pub use statistics::{Interval, Paired, sign_test};

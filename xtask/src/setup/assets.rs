@@ -135,13 +135,42 @@ pub(crate) const LANGUAGE_MODEL: Asset = Asset {
     platform: None,
 };
 
+/// MovieLens 100K as RecBole carries it. For research, and not to be passed on: fetched when it is asked for, and neither it nor any
+/// text of it is ever committed.
+pub(crate) const MOVIELENS: Asset = Asset {
+    name: "ratings of MovieLens 100K",
+    folder: "movielens-100k",
+    licence: "GroupLens: research use, no redistribution",
+    option: "--movielens-dir DIR",
+    members: &[
+        Member {
+            file: "ml-100k.inter",
+            sha256: "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
+            bytes: 1_979_230,
+        },
+        Member {
+            file: "ml-100k.item",
+            sha256: "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
+            bytes: 66_632,
+        },
+    ],
+    carriers: &[Carrier {
+        package: "recbole",
+        version: "1.2.1",
+        sha256: "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+        paths: &["recbole/dataset_example/ml-100k/ml-100k.inter", "recbole/dataset_example/ml-100k/ml-100k.item"],
+        pip_args: &[],
+    }],
+    platform: None,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_carrier_names_every_member() {
-        for asset in [&ONNX_RUNTIME, &ENCODER, &LANGUAGE_MODEL] {
+        for asset in [&ONNX_RUNTIME, &ENCODER, &LANGUAGE_MODEL, &MOVIELENS] {
             for carrier in asset.carriers {
                 assert_eq!(carrier.paths.len(), asset.members.len(), "{}", carrier.package);
             }

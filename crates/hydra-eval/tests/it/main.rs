@@ -4,6 +4,7 @@
 
 mod classification;
 mod lamp;
+mod movielens;
 mod probability;
 mod ranking;
 mod statistics;
