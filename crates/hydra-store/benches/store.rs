@@ -2,7 +2,8 @@
 //!
 //! `--users N` (100,000) and `--records N` a user (2) set the size. A record is 200 bytes of text and a vector of 384
 //! `f32`. The plain sync of a small file is measured in the same run, because a durable append cannot be faster.
-#![expect(clippy::print_stdout, reason = "a bench reports")]
+//! Progress goes to standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports")]
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -51,22 +52,23 @@ fn main() -> Result<()> {
 }
 
 fn arguments() -> Result<Arguments> {
-    let mut parsed = Arguments { json: false, users: 1_000, records: 2, probe: None };
+    let mut parsed = Arguments { json: false, users: 100_000, records: 2, probe: None };
     let mut arguments = std::env::args().skip(1);
-    let mut users = None;
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--json" => parsed.json = true,
-            // Only `cargo bench` says so; `cargo test` runs this too and should not take minutes.
-            "--bench" => parsed.users = 100_000,
-            "--users" => users = Some(value()?.parse()?),
+            "--users" => parsed.users = value()?.parse()?,
             "--records" => parsed.records = value()?.parse()?,
             "--probe" => parsed.probe = Some(value()?),
-            _ => {}
+            // What `cargo bench` passes to every bench.
+            "--bench" => {}
+            _ => return Err(format!("unknown argument {argument}: --json, --users N, --records N").into()),
         }
     }
-    parsed.users = users.unwrap_or(parsed.users);
+    if parsed.users < FORGETS as u64 {
+        return Err(format!("--users must be at least {FORGETS}, got {}", parsed.users).into());
+    }
     Ok(parsed)
 }
 
@@ -77,12 +79,14 @@ fn measure(arguments: &Arguments) -> Result<Value> {
     let store = Store::create(&folder, &key())?;
 
     let start = Instant::now();
+    let progress = |what: &str| eprintln!("{:6.1} s  {what}", start.elapsed().as_secs_f64());
     let users: Vec<_> = (0..arguments.users).collect();
     for record in 0..arguments.records {
         for users in users.chunks(2_000) {
             let batches: Vec<_> = users.iter().map(|&user| append(user, record, &mut rng)).collect();
             store.commit_many(&batches)?;
         }
+        progress(&format!("{} of {} records of {} users", record + 1, arguments.records, arguments.users));
     }
     let batched = number(arguments.users * arguments.records) / start.elapsed().as_secs_f64();
 
@@ -94,12 +98,15 @@ fn measure(arguments: &Arguments) -> Result<Value> {
     }
     let mut syncs = plain_syncs(place.path())?;
 
+    progress(&format!("{APPENDS} single appends"));
+
     let mut forgets = Vec::new();
     for nth in 0..FORGETS {
         // Spread over the store; none twice.
         let user = nth as u64 * (arguments.users / FORGETS as u64);
         forgets.push(micros(|| store.forget(&scope(user)))? / 1_000.0);
     }
+    progress(&format!("{FORGETS} users forgotten"));
     drop(store);
     let rows_mib = number(fs::metadata(folder.join("rows.redb"))?.len()) / MIB;
 
@@ -111,6 +118,7 @@ fn measure(arguments: &Arguments) -> Result<Value> {
     if !probed.status.success() {
         return Err(format!("the probe failed: {}", String::from_utf8_lossy(&probed.stderr)).into());
     }
+    progress("opened and read by another process");
     let mut report: Value = serde_json::from_slice(&probed.stdout)?;
     let append_p50 = percentile(&mut appends, 0.50);
     let forget_p50 = percentile(&mut forgets, 0.50);
