@@ -5,5 +5,6 @@ mod conformance;
 mod cross;
 mod fusion;
 mod personal;
+mod planted;
 mod real_body;
 mod toy;

@@ -10,7 +10,7 @@ use hydra_types::{Record, RecordId, RecordTemplate, Scope, Score, Time, UserId};
 use crate::conformance::conforms;
 use crate::toy::own;
 
-fn encoder() -> Encoder {
+pub(crate) fn encoder() -> Encoder {
     let folder = hydra_testkit::workspace_root().join("target/hydra/all-minilm-l6-v2");
     let bundle = Bundle::open(&folder).expect("`cargo xtask export-onnx` writes it");
     Encoder::open(&bundle, &EncoderOptions::default()).unwrap()
