@@ -68,6 +68,9 @@ impl<B: Body, H: Heads> PersonalReranker<B, H> {
 
     /// Which features moved the score of one record of a request.
     ///
+    /// The record is encoded by itself: the score equals the ranking's up to the rounding of sums, and with a body whose rows
+    /// interact up to what the other records of the user did to it.
+    ///
     /// # Errors
     /// [`RerankError`], above all [`RerankError::NoSuchRecord`].
     pub fn explain(&mut self, request: &RerankRequest<'_>, record: RecordId) -> Result<Explanation, RerankError> {
