@@ -280,7 +280,7 @@ fn options() -> Result<Option<Options>> {
 }
 
 fn round(value: f64) -> Value {
-    json!((value * 1e4).round() / 1e4)
+    json!((value * 1e6).round() / 1e6)
 }
 
 /// Pseudo-queries times records of the HYDRA paper.
