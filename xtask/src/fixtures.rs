@@ -44,6 +44,8 @@ enum What {
     Heads,
     /// Scores of rank_bm25, under fixtures/retrieval.
     Bm25,
+    /// PyTorch's losses, gradients and a short run of AdamW, under fixtures/train.
+    Training,
     /// Values of scikit-learn, SciPy, trec_eval, rouge-score and sacreBLEU, under fixtures/eval.
     Metrics,
 }
@@ -59,6 +61,7 @@ impl What {
             Self::Gguf => Some(("make_gguf_fixtures.py", None)),
             Self::Heads => Some(("make_head_goldens.py", None)),
             Self::Bm25 => Some(("make_bm25_goldens.py", None)),
+            Self::Training => Some(("make_training_goldens.py", None)),
             Self::Metrics => Some(("make_metric_goldens.py", None)),
         }
     }

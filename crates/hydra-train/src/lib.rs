@@ -57,6 +57,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What everybody shares is trained too: a [`Model`] is a BERT-like encoder or a cross-encoder opened from the folder that it
+//! was published in, a [`Trainer`] takes it through AdamW one step at a time, and [`Model::save`] writes a folder that
+//! `hydra-export` takes.
+//!
 //! # Who should not use it
 //! Who has clicks, ratings or choices: they are better labels than any language model's, and [`hydra_heads::Fit`] takes them
 //! as they are.
@@ -65,18 +69,32 @@
 //! A pseudo-query is only ever shown what is strictly older. The paper leaves out nothing but the query itself, so that the
 //! future answers for the past and more rows are had; but a head that was fitted so has seen a user whom no query will ever
 //! come from.
+//!
+//! Of the training framework only tensors and gradients are used. Weights, moments and checkpoints are plain arrays and the
+//! optimiser is thirty lines: that is code to own, and it is what lets a run that was interrupted end in the same bytes, and
+//! a step be cut into passes without changing what it computes. Both are tested, and six steps are those of PyTorch.
+//!
+//! # Features
+//! None. Models are trained on the processor.
 
 mod fitting;
 mod journal;
 mod labels;
 mod leak;
+mod model;
 mod split;
+mod train;
 
 pub use fitting::{FeatureCache, FittingError, HeadPlan, HeadSlot, PackedHead, fit_adapter, fit_reranker};
 pub use journal::Journal;
 pub use labels::{
-    AdaptRow, CandidateFrom, LabelError, LabelFailure, LabelFault, LabelPlan, LabelReport, LabelSet, LabelSetError, Labels,
-    Marking, RerankRow, Retrieve, TextRecipe, UserLabels, adapt_labels, rerank_labels,
+    AdaptRow, CandidateFrom, LabelError, LabelFailure, LabelFault, LabelPlan, LabelReport, LabelSet, LabelSetError,
+    Labels, Marking, RerankRow, Retrieve, TextRecipe, UserLabels, adapt_labels, rerank_labels,
 };
 pub use leak::{Audit, Leak, Shown};
+pub use model::{Config, Family, Model, ModelError, Sequence, Task, Tokens, TokensError};
 pub use split::{EvalView, FitView, History, PseudoQuery, Split, SplitError, Splitter, Target, TestUser};
+pub use train::{
+    CheckpointError, Curve, CurveError, CurvePoint, Example, Examples, Frozen, Loss, OptionsError, Schedule,
+    StepReport, TrainError, TrainOptions, Trainer,
+};

@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod fitting;
+mod golden;
 mod journal;
 mod labels;
+mod loss;
+mod model;
 mod planted;
 mod population;
+mod training;

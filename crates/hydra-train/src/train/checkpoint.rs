@@ -1,0 +1,189 @@
+//! A run on disk: one safetensors file that appears whole or not at all.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Best, Curve, CurvePoint, Moments, State, Trainer};
+use crate::model::{Parameter, numbers, to_bytes};
+
+/// A checkpoint that could not be written or does not belong here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file could not be read or written.
+    #[error("cannot read or write the checkpoint: check that it exists and who may use it: {path}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The file is not a checkpoint, or is damaged.
+    #[error("not a checkpoint, or a damaged one: take an older one, or begin anew: {path}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is of another run.
+    #[error("a checkpoint of another run: {what} differ")]
+    Foreign {
+        /// What is not the same.
+        what: &'static str,
+    },
+}
+
+/// What is in the header, beside the tensors.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    step: u64,
+    stale: usize,
+    identity: Identity,
+}
+
+/// What makes a run the same: hashes of what it was made from.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Identity {
+    options: String,
+    rows: String,
+    frozen_weights: String,
+}
+
+pub(super) fn save(trainer: &Trainer, path: &Path) -> Result<(), CheckpointError> {
+    let state = &trainer.state;
+    let header = Header { step: state.step, stale: state.stale, identity: identity(trainer) };
+    let header = serde_json::to_string(&header).expect("numbers and strings are JSON");
+    let mut arrays: Vec<(String, &[usize], Vec<u8>)> = Vec::new();
+    for (at, parameter) in trained(trainer).into_iter().enumerate() {
+        let moments = &state.moments[at];
+        let mut parts = vec![("value", &parameter.values), ("first", &moments.first), ("second", &moments.second)];
+        parts.extend(state.best.as_ref().map(|best| ("best", &best.values[at])));
+        let named = parts.into_iter().map(|(part, numbers)| (format!("{part}/{}", parameter.name), numbers));
+        arrays.extend(named.map(|(name, numbers)| (name, parameter.shape.as_slice(), to_bytes(numbers))));
+    }
+    let curve = to_numbers(&state.curve);
+    let best = state.best.as_ref().map(|best| best.loss.to_le_bytes());
+    let numbers = [(CURVE, curve.as_slice()), (BEST_LOSS, best.as_ref().map_or(&[], <[u8; 8]>::as_slice))];
+    let numbers = numbers.map(|(name, bytes)| (name.to_owned(), Dtype::F64, vec![bytes.len() / 8], bytes));
+    let arrays = arrays.iter().map(|(name, shape, bytes)| (name.clone(), Dtype::F32, shape.to_vec(), bytes.as_slice()));
+    let views = numbers.into_iter().chain(arrays).map(|(name, dtype, shape, bytes)| {
+        (name, TensorView::new(dtype, shape, bytes).expect("parameters fit their shapes"))
+    });
+    let bytes = safetensors::serialize(views, Some(HashMap::from([(HEADER.to_owned(), header)])))
+        .expect("names differ, and shapes fit their bytes");
+
+    let failed = |source| CheckpointError::Io { path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Beside its final place, so that the rename is within one file system and therefore one step.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+pub(super) fn load(trainer: &mut Trainer, path: &Path) -> Result<(), CheckpointError> {
+    let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io { path: path.to_owned(), source })?;
+    let damaged = || CheckpointError::Damaged { path: path.to_owned() };
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|_| damaged())?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|_| damaged())?;
+    let header = metadata.metadata().as_ref().and_then(|strings| strings.get(HEADER)).ok_or_else(damaged)?;
+    let header: Header = serde_json::from_str(header).map_err(|_| damaged())?;
+    let ours = identity(trainer);
+    for (what, same) in [
+        ("options", header.identity.options == ours.options),
+        ("rows", header.identity.rows == ours.rows),
+        ("frozen weights", header.identity.frozen_weights == ours.frozen_weights),
+    ] {
+        if !same {
+            return Err(CheckpointError::Foreign { what });
+        }
+    }
+    let stored = |name| tensors.tensor(name).ok().filter(|view| view.dtype() == Dtype::F64).ok_or_else(damaged);
+    let curve = from_numbers(stored(CURVE)?.data());
+    let best_loss = floats(stored(BEST_LOSS)?.data()).next();
+    let (mut all_values, mut moments, mut best) = (Vec::new(), Vec::new(), Vec::new());
+    for parameter in trained(trainer) {
+        let array = |part: &str| {
+            let view = tensors.tensor(&format!("{part}/{}", parameter.name)).ok()?;
+            numbers(&view).filter(|numbers| numbers.len() == parameter.values.len())
+        };
+        all_values.push(array("value").ok_or_else(damaged)?);
+        let (first, second) = array("first").zip(array("second")).ok_or_else(damaged)?;
+        moments.push(Moments { first, second });
+        if best_loss.is_some() {
+            best.push(array("best").ok_or_else(damaged)?);
+        }
+    }
+    for (values, read) in trainer.trained_mut().into_iter().zip(all_values) {
+        *values = read;
+    }
+    let best = best_loss.map(|loss| Best { loss, values: best });
+    trainer.state = State { step: header.step, moments, curve, best, stale: header.stale };
+    Ok(())
+}
+
+/// Four numbers a point, bits kept; NaN where no held-out loss was computed. Text would lose the last bit.
+fn to_numbers(curve: &Curve) -> Vec<u8> {
+    let point = |point: &CurvePoint| {
+        [point.step as f64, point.loss, point.learning_rate, point.held_out.unwrap_or(f64::NAN)].map(f64::to_le_bytes)
+    };
+    curve.points().iter().flat_map(point).flatten().collect()
+}
+
+fn from_numbers(bytes: &[u8]) -> Curve {
+    let mut curve = Curve::default();
+    for (step, point) in (1..).zip(bytes.chunks_exact(32)) {
+        let mut numbers = floats(&point[8..]);
+        let mut next = || numbers.next().expect("a point has four numbers");
+        let (loss, learning_rate, held_out) = (next(), next(), next());
+        curve.push(CurvePoint { step, loss, learning_rate, held_out: (!held_out.is_nan()).then_some(held_out) });
+    }
+    curve
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f64> + '_ {
+    bytes.chunks_exact(8).map(|eight| f64::from_le_bytes(eight.try_into().expect("chunks of eight")))
+}
+
+fn trained(trainer: &Trainer) -> Vec<&Parameter> {
+    let parameters = trainer.model.parameters().iter();
+    parameters.filter(|parameter| trainer.options.trains(&trainer.model, &parameter.name)).collect()
+}
+
+fn identity(trainer: &Trainer) -> Identity {
+    let mut rows = Sha256::new();
+    for examples in [Some(&trainer.examples), trainer.held_out.as_ref()].into_iter().flatten() {
+        rows.update((examples.len() as u64).to_le_bytes());
+        for example in examples.rows() {
+            rows.update((example.sequence.ids.len() as u64).to_le_bytes());
+            let tokens = example.sequence.ids.iter().chain(&example.sequence.types);
+            tokens.for_each(|token| rows.update(token.to_le_bytes()));
+            rows.update(example.label.to_le_bytes());
+            rows.update(example.group.to_le_bytes());
+        }
+    }
+    let mut frozen = Sha256::new();
+    for parameter in trainer.model.parameters() {
+        frozen.update(parameter.name.as_bytes());
+        if !trainer.options.trains(&trainer.model, &parameter.name) {
+            frozen.update(to_bytes(&parameter.values));
+        }
+    }
+    // Every field of the options is in their debug form.
+    let options = Sha256::digest(format!("{:?}", trainer.options));
+    let [options, rows, frozen_weights] = [options, rows.finalize(), frozen.finalize()].map(hex);
+    Identity { options, rows, frozen_weights }
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const CURVE: &str = "curve";
+const BEST_LOSS: &str = "best_loss";
+const HEADER: &str = "hydra-train checkpoint, version 1";
