@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hydra_heads::{HeadBank, Outcome, Reason, Shared, Weights, unpack};
+use hydra_heads::{Fit, HeadBank, Outcome, Reason, Shared, Strength, Weights, unpack};
 use hydra_train::{FeatureCache, FittingError, HeadPlan, HeadSlot, RerankRow, fit_reranker};
-use hydra_types::{Body, Generation, RecordId, RecordTemplate, UserId};
+use hydra_types::{Body, Fingerprint, Generation, PairFeatures, RecordId, RecordTemplate, UserId};
 
 use crate::labels::view;
 use crate::planted::{BODY, HIDDEN, Planted};
@@ -93,4 +93,45 @@ fn a_head_for_another_template_is_refused() {
         &HeadPlan::default(),
     );
     assert!(matches!(error.unwrap_err(), FittingError::Fit(_)));
+}
+
+/// Another body, which reads the same texts otherwise.
+struct Negative;
+
+impl Body for Negative {
+    type Error = std::convert::Infallible;
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new([6; 32])
+    }
+
+    fn hidden(&self) -> usize {
+        HIDDEN
+    }
+
+    fn rows_interact(&self) -> bool {
+        false
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Self::Error> {
+        let made = Planted.pair_features(pairs)?;
+        Ok(PairFeatures { features: -made.features, ..made })
+    }
+}
+
+#[test]
+fn features_of_one_body_are_never_taken_for_anothers() {
+    let template = RecordTemplate::with_output();
+    let view = view(1, &["a", "b", "c"]);
+    let rows = [row(1, 1, 0, true), row(1, 2, 0, false), row(1, 2, 1, true)];
+    let plan = HeadPlan { fit: Fit::linear().strength(Strength::Fixed(0.1)), ..HeadPlan::default() };
+    let of = template.features_of(Negative.fingerprint());
+    let negative = Shared::new(of, Weights::linear(&[0.5; HIDDEN], 0.0).unwrap()).unwrap();
+    let fit = |cache: &mut FeatureCache| {
+        fit_reranker(&view, &rows, (&mut Negative, &template), &negative, cache, &plan).unwrap()
+    };
+    let alone = fit(&mut FeatureCache::new());
+    let mut cache = FeatureCache::new();
+    fit_reranker(&view, &rows, (&mut Planted, &template), &shared(&template), &mut cache, &plan).unwrap();
+    assert_eq!(fit(&mut cache), alone);
 }
