@@ -35,6 +35,8 @@ enum Name {
     Retrieval,
     /// The store: durable appends, opening, cold reads, forgetting.
     Store,
+    /// Training a body: tokens a second, and its share of what the matrix products alone would allow.
+    Train,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -45,8 +47,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Rerank => ("hydra-rerank", "rerank"),
         Name::Retrieval => ("hydra-retrieval", "retrieval"),
         Name::Store => ("hydra-store", "store"),
+        Name::Train => ("hydra-train", "train"),
     };
     let mut own = Vec::new();
+    if matches!(args.name, Name::Train) {
+        setup::run_default()?;
+    }
     if matches!(args.name, Name::Encode | Name::Rerank) {
         setup::run_default()?;
         for (option, precision) in [("--bundle", "fp32"), ("--int8", "int8"), ("--int8-per-row", "int8-per-row")] {

@@ -40,3 +40,24 @@ impl Dropout {
         x * Tensor::from_data(TensorData::new(mask, shape), device)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::values;
+
+    #[test]
+    fn the_share_is_dropped_and_the_mean_stays() {
+        let device = Device::flex();
+        let ones = || Tensor::<2>::ones([200, 100], &device);
+        let drop = |seed| values(Dropout::new(0.25, seed).unwrap().apply(ones(), &device));
+        let numbers = drop(1);
+        let dropped = numbers.iter().filter(|number| **number == 0.0).count();
+        // Four standard deviations of a binomial of 20,000 draws are 245.
+        assert!(dropped.abs_diff(5000) < 245, "{dropped}");
+        assert!(numbers.iter().all(|number| *number == 0.0 || (number - 4.0 / 3.0).abs() < 1e-6));
+        assert_eq!(numbers, drop(1));
+        assert_ne!(numbers, drop(2));
+        assert!(Dropout::new(0.0, 1).is_none());
+    }
+}

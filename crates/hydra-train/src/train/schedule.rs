@@ -33,3 +33,19 @@ impl Schedule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_and_falls_as_the_formula_says() {
+        let at = |schedule: Schedule| [0, 2, 4, 7, 10].map(|step| schedule.share(step, 4, 10));
+        assert_eq!(at(Schedule::Constant), [0.0, 0.5, 1.0, 1.0, 1.0]);
+        assert_eq!(at(Schedule::Linear), [0.0, 0.5, 1.0, 0.5, 0.0]);
+        let cosine = at(Schedule::Cosine);
+        assert!((cosine[3] - 0.5).abs() < 1e-12 && cosine[4].abs() < 1e-12 && cosine[2] == 1.0);
+        // A quarter of the way down, half a cosine has lost (1 - cos 45 degrees) / 2.
+        assert!((Schedule::Cosine.share(6, 4, 12) - 0.853_553_390_593).abs() < 1e-9);
+    }
+}
