@@ -37,7 +37,11 @@ fn a_threshold_is_a_probability() {
     ask(|requests| {
         let judge = Judge::new(overconfident(), 0.0).unwrap();
         for adapted in MajorityVote.adapt(requests).unwrap() {
-            assert!(matches!(judge.verdict(UserCalibration::STRANGER, &adapted), Verdict::Answer { .. }));
+            let Verdict::Answer { probability, .. } = judge.verdict(UserCalibration::STRANGER, &adapted) else {
+                panic!("a threshold of 0 lets all pass");
+            };
+            let just_so = Judge::new(overconfident(), probability.get()).unwrap();
+            assert!(matches!(just_so.verdict(UserCalibration::STRANGER, &adapted), Verdict::Answer { .. }));
         }
     });
 }
