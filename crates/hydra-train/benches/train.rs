@@ -50,6 +50,7 @@ fn trainer(model: Model) -> Trainer {
         sequence: Sequence { ids: (0..SEQ).map(|_| rng.random_range(1..vocab)).collect(), types: vec![0; SEQ] },
         label: f32::from(row % 2 == 1),
         group: row as u64,
+        user: None,
     };
     let rows = (0..BATCH).map(&mut row).collect();
     let epochs = ROUNDS as u64 + 1;

@@ -96,5 +96,5 @@ pub use model::{Config, Family, Model, ModelError, Sequence, Task, Tokens, Token
 pub use split::{EvalView, FitView, History, PseudoQuery, Split, SplitError, Splitter, Target, TestUser};
 pub use train::{
     CheckpointError, Curve, CurveError, CurvePoint, Example, Examples, Frozen, Loss, OptionsError, Schedule,
-    StepReport, TrainError, TrainOptions, Trainer,
+    StepReport, TrainError, TrainOptions, Trainer, UserHeads,
 };

@@ -5,6 +5,7 @@ mod checkpoint;
 mod curve;
 mod error;
 mod examples;
+mod heads;
 mod loss;
 mod optimizer;
 mod options;
@@ -14,11 +15,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use hydra_heads::Weights;
+use hydra_types::UserId;
 
 pub use checkpoint::CheckpointError;
 pub use curve::{Curve, CurveError, CurvePoint};
 pub use error::TrainError;
 pub use examples::{Example, Examples};
+pub use heads::UserHeads;
 pub use loss::Loss;
 pub use options::{Frozen, OptionsError, TrainOptions};
 pub use schedule::Schedule;
@@ -26,6 +30,7 @@ pub use schedule::Schedule;
 use crate::model::{Binding, Dropout, Model, Network, values};
 use batch::{Batch, check, evaluate, logits};
 use examples::{Unit, epoch_order, passes};
+use heads::Heads;
 use optimizer::{AdamWStep, Moments, decays, norm};
 
 /// Trains a model, one step at a time.
@@ -41,6 +46,7 @@ use optimizer::{AdamWStep, Moments, decays, norm};
 ///     sequence: Sequence { ids: vec![2, 10 + row, 3], types: vec![0; 3] },
 ///     label: (row % 2) as f32,
 ///     group: u64::from(row),
+///     user: None,
 /// });
 /// let loss = Loss::CrossEntropy { class_weights: vec![1.0; 3] };
 /// let options = TrainOptions::new(loss).learning_rate(1e-3).batch(4).epochs(10).build()?;
@@ -74,6 +80,7 @@ struct State {
     step: u64,
     /// One for each trained parameter, in the model's order.
     moments: Vec<Moments>,
+    heads: Heads,
     curve: Curve,
     best: Option<Best>,
     /// Evaluations since the best one.
@@ -85,6 +92,17 @@ struct State {
 struct Best {
     loss: f64,
     values: Vec<Vec<f32>>,
+    /// In order of user.
+    heads: Vec<Vec<f32>>,
+}
+
+/// What one step asks for.
+struct StepGradients {
+    loss: f64,
+    /// One for each trained parameter, in the model's order.
+    body: Vec<Vec<f32>>,
+    /// Of the users in the step, in their order.
+    heads: Vec<(UserId, Vec<f32>)>,
 }
 
 /// What one step did.
@@ -120,7 +138,7 @@ impl Trainer {
         if examples.is_empty() {
             return Err(TrainError::NoRows);
         }
-        check(&model, &examples, &options.loss)?;
+        check(&model, &examples, &options)?;
         let (asked, has) = (options.frozen_layers(), model.config().n_layers);
         if asked > has {
             return Err(TrainError::FrozenLayers { asked, has });
@@ -128,7 +146,8 @@ impl Trainer {
         let units = examples.units(&options.loss);
         let trained = model.parameters().iter().filter(|parameter| options.trains(&model, &parameter.name));
         let moments = trained.map(|parameter| Moments::zeros(parameter.values.len())).collect();
-        let state = State { step: 0, moments, curve: Curve::default(), best: None, stale: 0 };
+        let heads = Heads::zeros(options.user_heads, &examples, model.config().hidden);
+        let state = State { step: 0, moments, heads, curve: Curve::default(), best: None, stale: 0 };
         let mut trainer = Self {
             model,
             examples,
@@ -152,7 +171,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`] as for [`new`](Self::new).
     pub fn with_held_out(mut self, held_out: Examples) -> Result<Self, TrainError> {
-        check(&self.model, &held_out, &self.options.loss)?;
+        check(&self.model, &held_out, &self.options)?;
         self.held_out = (!held_out.is_empty()).then_some(held_out);
         Ok(self)
     }
@@ -173,9 +192,10 @@ impl Trainer {
             return Ok(None);
         }
         let units = self.units_of(step);
-        let (loss, gradients) = self.gradients(&units);
+        let gradients = self.gradients(&units);
 
-        let gradient_norm = norm(gradients.iter());
+        let loss = gradients.loss;
+        let gradient_norm = norm(gradients.body.iter().chain(gradients.heads.iter().map(|(_, gradient)| gradient)));
         if !loss.is_finite() || !gradient_norm.is_finite() {
             return Err(TrainError::Diverged { step: step + 1 });
         }
@@ -207,13 +227,23 @@ impl Trainer {
 
     /// The model as it is: after training with held-out rows as it was where their loss was lowest.
     #[must_use]
-    pub fn into_model(mut self) -> Model {
+    pub fn into_model(self) -> Model {
+        self.into_model_and_heads().0
+    }
+
+    /// The model as [`into_model`](Self::into_model) gives it, and every user's head on the last layer's vector of the first
+    /// token, in order of user.
+    #[must_use]
+    pub fn into_model_and_heads(mut self) -> (Model, Vec<(UserId, Weights)>) {
         if let Some(best) = self.state.best.take() {
             for (parameter, values) in self.trained_mut().into_iter().zip(best.values) {
                 *parameter = values;
             }
+            for (head, values) in self.state.heads.by_user.values_mut().zip(best.heads) {
+                head.values = values;
+            }
         }
-        self.model
+        (self.model, self.state.heads.weights())
     }
 
     /// Writes what is needed to go on, whole or not at all.
@@ -248,8 +278,8 @@ impl Trainer {
         self.held_out.is_some() && self.state.stale >= self.options.patience
     }
 
-    /// The loss of some units, and the gradient of every trained parameter.
-    fn gradients(&mut self, units: &[Unit]) -> (f64, Vec<Vec<f32>>) {
+    /// The loss of some units, and the gradient of everything that is trained.
+    fn gradients(&mut self, units: &[Unit]) -> StepGradients {
         let loss = self.options.loss.clone();
         let device = Device::flex().autodiff();
         let whole = Batch::of(&self.examples, units);
@@ -262,16 +292,23 @@ impl Trainer {
         let names: Vec<&str> =
             model.parameters().iter().map(|parameter| parameter.name.as_str()).filter(|name| trains(name)).collect();
 
+        let heads = self.state.heads.bind(&whole, &device, true);
+        let frozen = (self.frozen_outputs.as_slice(), options.frozen_layers());
+
         let mut sums: Vec<Vec<f32>> = Vec::new();
+        let mut head_sums = Vec::new();
         let mut total = 0.0;
         for pass in passes(units, options.max_tokens) {
             let batch = Batch::of(&self.examples, &pass);
             let tokens = batch.tokens(model);
-            let logits = logits(&mut network, &batch, &tokens, &self.frozen_outputs, options, &device);
+            let logits = logits(&mut network, &batch, &tokens, frozen, heads.as_ref(), &device);
             let value = loss.of(logits, batch.targets(), weight, &device);
             let mut gradients = value.backward();
             total += f64::from(values(value)[0]);
             self.work.0 += batch.n_tokens();
+            if let Some(heads) = &heads {
+                heads.collect(&mut gradients, &mut head_sums);
+            }
             let of_pass = names.iter().map(|name| network.binding().gradient(name, &mut gradients));
             if sums.is_empty() {
                 let zeros = model.parameters().iter().filter(|parameter| trains(&parameter.name));
@@ -287,21 +324,34 @@ impl Trainer {
                 }
             }
         }
-        (total, sums)
+        StepGradients { loss: total, body: sums, heads: head_sums }
     }
 
-    fn update(&mut self, gradients: &[Vec<f32>], learning_rate: f64, gradient_norm: f64) {
+    fn update(&mut self, gradients: &StepGradients, learning_rate: f64, gradient_norm: f64) {
+        let of_heads = match self.options.user_heads {
+            // The same share of its own greatest rate as the body's.
+            UserHeads::Linear { learning_rate: most, weight_decay } => {
+                Some((learning_rate / self.options.learning_rate * most, weight_decay))
+            }
+            UserHeads::None => None,
+        };
         #[expect(clippy::cast_possible_truncation, reason = "both are of the size of ordinary weights")]
         let (learning_rate, scale) = (learning_rate as f32, self.options.clip_scale(gradient_norm) as f32);
+        let (betas, epsilon) = (self.options.betas, self.options.epsilon);
+        if let Some((rate, weight_decay)) = of_heads {
+            #[expect(clippy::cast_possible_truncation, reason = "a learning rate")]
+            let learning_rate = rate as f32;
+            let step = AdamWStep { learning_rate, weight_decay, betas, epsilon, scale, step: 0 };
+            self.state.heads.update(&gradients.heads, step);
+        }
         let mut moments = std::mem::take(&mut self.state.moments);
         let (options, step) = (self.options.clone(), self.state.step + 1);
         let names: Vec<String> = self.model.parameters().iter().map(|parameter| parameter.name.clone()).collect();
         let names = names.iter().filter(|name| options.trains(&self.model, name));
         let decay: Vec<bool> = names.map(|name| decays(name)).collect();
-        let trained = self.trained_mut().into_iter().zip(gradients).zip(&mut moments).zip(decay);
+        let trained = self.trained_mut().into_iter().zip(&gradients.body).zip(&mut moments).zip(decay);
         for (((values, gradient), moments), decays) in trained {
             let weight_decay = if decays { options.weight_decay } else { 0.0 };
-            let (betas, epsilon) = (options.betas, options.epsilon);
             AdamWStep { learning_rate, weight_decay, betas, epsilon, scale, step }.apply(values, gradient, moments);
         }
         self.state.moments = moments;
@@ -320,10 +370,10 @@ impl Trainer {
     fn evaluate_if_due(&mut self) -> Option<f64> {
         let due = self.state.step.is_multiple_of(self.options.evaluate_every) || self.state.step == self.steps();
         let held_out = self.held_out.as_ref().filter(|_| due)?;
-        let loss = evaluate(&self.model, held_out, &self.options);
+        let loss = evaluate(&self.model, &self.state.heads, held_out, &self.options);
         if self.state.best.as_ref().is_none_or(|best| loss < best.loss) {
             let values = self.trained_mut().into_iter().map(|values| values.clone()).collect();
-            self.state.best = Some(Best { loss, values });
+            self.state.best = Some(Best { loss, values, heads: self.state.heads.values() });
             self.state.stale = 0;
         } else {
             self.state.stale += 1;

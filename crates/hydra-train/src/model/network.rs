@@ -149,7 +149,7 @@ impl<'a> Network<'a> {
     }
 
     /// The vector of each sequence's first place: `[batch, hidden]`.
-    fn first_places(&self, hidden: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
+    pub(crate) fn first_places(&self, hidden: Tensor<2>, tokens: &Tokens) -> Tensor<2> {
         let (batch, seq) = tokens.dim();
         let first = (0..batch).map(|row| i64::try_from(row * seq).expect("a batch fits into memory"));
         hidden.select(0, self.indices(first.collect()))

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::error::TrainError;
 use super::examples::{Example, Examples, Unit, passes};
+use super::heads::{BoundHeads, Heads, UserHeads};
 use super::loss::{Loss, Targets};
 use super::options::TrainOptions;
 use crate::model::{Binding, Model, Network, Task, Tokens, values};
@@ -32,20 +33,25 @@ impl<'a> Batch<'a> {
         Tokens::pad(&sequences, model.config()).expect("rows were checked when training began")
     }
 
+    pub(super) fn examples(&self) -> impl Iterator<Item = &Example> {
+        self.numbered.iter().map(|(_, example)| *example)
+    }
+
     pub(super) fn n_tokens(&self) -> u64 {
         self.numbered.iter().map(|(_, example)| example.sequence.ids.len() as u64).sum()
     }
 }
 
-/// Logits of a batch, from the kept outputs of the frozen layers where there are any.
+/// Logits of a batch; `frozen` are the kept outputs of the frozen layers, if there are any, and how many layers they are.
 pub(super) fn logits(
     network: &mut Network<'_>,
     batch: &Batch<'_>,
     tokens: &Tokens,
-    frozen_outputs: &[Vec<f32>],
-    options: &TrainOptions,
+    frozen: (&[Vec<f32>], usize),
+    heads: Option<&BoundHeads>,
     device: &Device,
 ) -> Tensor<2> {
+    let (frozen_outputs, frozen_layers) = frozen;
     let states = if frozen_outputs.is_empty() {
         network.hidden_states(tokens)
     } else {
@@ -56,13 +62,17 @@ pub(super) fn logits(
             padded[..frozen_outputs[*row].len()].copy_from_slice(&frozen_outputs[*row]);
         }
         let states = Tensor::from_data(TensorData::new(padded, [rows * seq, hidden]), device);
-        network.upper_layers(states, tokens, options.frozen_layers())
+        network.upper_layers(states, tokens, frozen_layers)
     };
-    network.logits(states, tokens)
+    let Some(heads) = heads else {
+        return network.logits(states, tokens);
+    };
+    let features = network.first_places(states.clone(), tokens);
+    heads.add(network.logits(states, tokens), features, batch, device)
 }
 
 /// The loss of rows that are not trained on, without dropout.
-pub(super) fn evaluate(model: &Model, examples: &Examples, options: &TrainOptions) -> f64 {
+pub(super) fn evaluate(model: &Model, user_heads: &Heads, examples: &Examples, options: &TrainOptions) -> f64 {
     let device = Device::flex();
     let units = examples.units(&options.loss);
     let weight = options.loss.weight(Batch::of(examples, &units).targets());
@@ -70,19 +80,21 @@ pub(super) fn evaluate(model: &Model, examples: &Examples, options: &TrainOption
     let losses = passes(&units, options.max_tokens).into_iter().map(|pass| {
         let batch = Batch::of(examples, &pass);
         let tokens = batch.tokens(model);
-        let states = network.hidden_states(&tokens);
-        let logits = network.logits(states, &tokens);
+        let heads = user_heads.bind(&batch, &device, false);
+        let logits = logits(&mut network, &batch, &tokens, (&[], 0), heads.as_ref(), &device);
         f64::from(values(options.loss.of(logits, batch.targets(), weight, &device))[0])
     });
     losses.sum()
 }
 
-pub(super) fn check(model: &Model, examples: &Examples, loss: &Loss) -> Result<(), TrainError> {
+pub(super) fn check(model: &Model, examples: &Examples, options: &TrainOptions) -> Result<(), TrainError> {
     let got = match model.task() {
         Task::Classify { classes } => classes,
         Task::Encode => 0,
     };
+    let loss = &options.loss;
     let (fits, expected) = match loss {
+        Loss::CrossEntropy { .. } if options.user_heads != UserHeads::None && got != 2 => (false, "two, with heads"),
         Loss::CrossEntropy { class_weights } => {
             (class_weights.len() == got && got > 1, "at least two, as many as class weights")
         }

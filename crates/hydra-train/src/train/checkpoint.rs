@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use hydra_types::UserId;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::heads::Head;
 use super::{Best, Curve, CurvePoint, Moments, State, Trainer};
 use crate::model::{Parameter, numbers, to_bytes};
 
@@ -43,6 +45,8 @@ pub enum CheckpointError {
 struct Header {
     step: u64,
     stale: usize,
+    /// How often each head has moved, in order of user.
+    head_steps: Vec<u64>,
     identity: Identity,
 }
 
@@ -56,23 +60,35 @@ struct Identity {
 
 pub(super) fn save(trainer: &Trainer, path: &Path) -> Result<(), CheckpointError> {
     let state = &trainer.state;
-    let header = Header { step: state.step, stale: state.stale, identity: identity(trainer) };
+    let header = Header {
+        step: state.step,
+        stale: state.stale,
+        head_steps: state.heads.by_user.values().map(|head| head.step).collect(),
+        identity: identity(trainer),
+    };
     let header = serde_json::to_string(&header).expect("numbers and strings are JSON");
-    let mut arrays: Vec<(String, &[usize], Vec<u8>)> = Vec::new();
+    let mut arrays: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut add = |name: &str, values, moments: &Moments, best| {
+        let mut parts = vec![("value", values), ("first", &moments.first), ("second", &moments.second)];
+        parts.extend(best);
+        let named =
+            parts.into_iter().map(|(part, numbers): (_, &Vec<f32>)| (format!("{part}/{name}"), to_bytes(numbers)));
+        arrays.extend(named);
+    };
+    let best = state.best.as_ref();
     for (at, parameter) in trained(trainer).into_iter().enumerate() {
-        let moments = &state.moments[at];
-        let mut parts = vec![("value", &parameter.values), ("first", &moments.first), ("second", &moments.second)];
-        parts.extend(state.best.as_ref().map(|best| ("best", &best.values[at])));
-        let named = parts.into_iter().map(|(part, numbers)| (format!("{part}/{}", parameter.name), numbers));
-        arrays.extend(named.map(|(name, numbers)| (name, parameter.shape.as_slice(), to_bytes(numbers))));
+        add(&parameter.name, &parameter.values, &state.moments[at], best.map(|best| ("best", &best.values[at])));
+    }
+    for (at, (user, head)) in state.heads.by_user.iter().enumerate() {
+        add(&head_name(*user), &head.values, &head.moments, best.map(|best| ("best", &best.heads[at])));
     }
     let curve = to_numbers(&state.curve);
-    let best = state.best.as_ref().map(|best| best.loss.to_le_bytes());
+    let best = best.map(|best| best.loss.to_le_bytes());
     let numbers = [(CURVE, curve.as_slice()), (BEST_LOSS, best.as_ref().map_or(&[], <[u8; 8]>::as_slice))];
     let numbers = numbers.map(|(name, bytes)| (name.to_owned(), Dtype::F64, vec![bytes.len() / 8], bytes));
-    let arrays = arrays.iter().map(|(name, shape, bytes)| (name.clone(), Dtype::F32, shape.to_vec(), bytes.as_slice()));
+    let arrays = arrays.iter().map(|(name, bytes)| (name.clone(), Dtype::F32, vec![bytes.len() / 4], bytes.as_slice()));
     let views = numbers.into_iter().chain(arrays).map(|(name, dtype, shape, bytes)| {
-        (name, TensorView::new(dtype, shape, bytes).expect("parameters fit their shapes"))
+        (name, TensorView::new(dtype, shape, bytes).expect("each is a list of its numbers"))
     });
     let bytes = safetensors::serialize(views, Some(HashMap::from([(HEADER.to_owned(), header)])))
         .expect("names differ, and shapes fit their bytes");
@@ -106,25 +122,43 @@ pub(super) fn load(trainer: &mut Trainer, path: &Path) -> Result<(), CheckpointE
     let stored = |name| tensors.tensor(name).ok().filter(|view| view.dtype() == Dtype::F64).ok_or_else(damaged);
     let curve = from_numbers(stored(CURVE)?.data());
     let best_loss = floats(stored(BEST_LOSS)?.data()).next();
-    let (mut all_values, mut moments, mut best) = (Vec::new(), Vec::new(), Vec::new());
-    for parameter in trained(trainer) {
+    // Value, moments and, if there is one, the best value.
+    let read = |name: &str, len: usize| {
         let array = |part: &str| {
-            let view = tensors.tensor(&format!("{part}/{}", parameter.name)).ok()?;
-            numbers(&view).filter(|numbers| numbers.len() == parameter.values.len())
+            let view = tensors.tensor(&format!("{part}/{name}")).ok()?;
+            numbers(&view).filter(|numbers| numbers.len() == len)
         };
-        all_values.push(array("value").ok_or_else(damaged)?);
-        let (first, second) = array("first").zip(array("second")).ok_or_else(damaged)?;
-        moments.push(Moments { first, second });
-        if best_loss.is_some() {
-            best.push(array("best").ok_or_else(damaged)?);
-        }
+        let moments = Moments { first: array("first")?, second: array("second")? };
+        let best = if best_loss.is_some() { array("best")? } else { Vec::new() };
+        Some((array("value")?, moments, best))
+    };
+    let (mut body, mut moments, mut best) = (Vec::new(), Vec::new(), Vec::new());
+    for parameter in trained(trainer) {
+        let (value, of_value, best_value) = read(&parameter.name, parameter.values.len()).ok_or_else(damaged)?;
+        body.push(value);
+        moments.push(of_value);
+        best.push(best_value);
     }
-    for (values, read) in trainer.trained_mut().into_iter().zip(all_values) {
+    let (mut heads, mut best_heads) = (trainer.state.heads.clone(), Vec::new());
+    if heads.by_user.len() != header.head_steps.len() {
+        return Err(damaged());
+    }
+    for ((user, head), step) in heads.by_user.iter_mut().zip(header.head_steps) {
+        let (values, moments, best) = read(&head_name(*user), head.values.len()).ok_or_else(damaged)?;
+        *head = Head { values, moments, step };
+        best_heads.push(best);
+    }
+    for (values, read) in trainer.trained_mut().into_iter().zip(body) {
         *values = read;
     }
-    let best = best_loss.map(|loss| Best { loss, values: best });
-    trainer.state = State { step: header.step, moments, curve, best, stale: header.stale };
+    let best = best_loss.map(|loss| Best { loss, values: best, heads: best_heads });
+    trainer.state = State { step: header.step, moments, heads, curve, best, stale: header.stale };
     Ok(())
+}
+
+/// No parameter of a model is called so.
+fn head_name(user: UserId) -> String {
+    format!("head of {user}")
 }
 
 /// Four numbers a point, bits kept; NaN where no held-out loss was computed. Text would lose the last bit.
@@ -165,6 +199,9 @@ fn identity(trainer: &Trainer) -> Identity {
             tokens.for_each(|token| rows.update(token.to_le_bytes()));
             rows.update(example.label.to_le_bytes());
             rows.update(example.group.to_le_bytes());
+            let user = example.user.map(|user| user.get().to_le_bytes());
+            rows.update([u8::from(user.is_some())]);
+            rows.update(user.unwrap_or_default());
         }
     }
     let mut frozen = Sha256::new();

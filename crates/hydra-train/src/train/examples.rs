@@ -1,5 +1,6 @@
 //! Rows to learn from, and the order in which they are seen.
 
+use hydra_types::UserId;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use rand::seq::SliceRandom;
@@ -16,6 +17,8 @@ pub struct Example {
     pub label: f32,
     /// Rows of one group are compared with each other: those of one user's query.
     pub group: u64,
+    /// Whose row it is, if users have heads: see [`UserHeads`](super::UserHeads).
+    pub user: Option<UserId>,
 }
 
 /// Rows of all groups, those of a group side by side.

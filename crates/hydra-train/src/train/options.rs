@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::heads::UserHeads;
 use super::loss::Loss;
 use super::schedule::Schedule;
 use crate::model::{Model, Names};
@@ -23,6 +24,7 @@ pub struct TrainOptions {
     pub(super) epochs: u64,
     pub(super) dropout: f32,
     pub(super) frozen: Frozen,
+    pub(super) user_heads: UserHeads,
     pub(super) evaluate_every: u64,
     pub(super) patience: usize,
     pub(super) seed: u64,
@@ -70,19 +72,23 @@ impl TrainOptions {
             epochs: 2,
             dropout: 0.0,
             frozen: Frozen::Nothing,
+            user_heads: UserHeads::None,
             evaluate_every: 50,
             patience: 5,
             seed: 0,
         }
     }
 
-    /// The recipe of the HYDRA paper for its bodies and heads.
+    /// The recipe of the HYDRA paper for bodies and heads together.
     ///
     /// # Source
-    /// Zhuang et al. 2024 (arXiv:2406.02888), section 3 and appendix: cross-entropy of two classes, AdamW at 2e-5 with weight
-    /// decay 0.01, batches of 64 rows, 2 epochs.
+    /// Zhuang et al. 2024 (arXiv:2406.02888), section 3 and appendix: cross-entropy of two classes, rows of all users mixed,
+    /// AdamW at 2e-5 with weight decay 0.01, batches of 64 rows, 2 epochs. **Differs:** heads are added to a prior head, see
+    /// [`UserHeads::Linear`].
     pub fn hydra_paper() -> Self {
+        let heads = UserHeads::Linear { learning_rate: 2e-5, weight_decay: 0.01 };
         let mut options = Self::new(Loss::two_classes()).batch(64).epochs(2).schedule(Schedule::Constant, 0.0);
+        options.user_heads = heads;
         options.clip = f64::INFINITY;
         options
     }
@@ -143,6 +149,12 @@ impl TrainOptions {
         self
     }
 
+    /// Whether users have heads of their own.
+    pub const fn user_heads(mut self, user_heads: UserHeads) -> Self {
+        self.user_heads = user_heads;
+        self
+    }
+
     /// After how many steps held-out rows are looked at, and how many looks in a row may bring nothing.
     pub const fn early_stopping(mut self, evaluate_every: u64, patience: usize) -> Self {
         self.evaluate_every = evaluate_every;
@@ -168,6 +180,14 @@ impl TrainOptions {
         }
         if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
             return wrong("weight_decay", self.weight_decay.to_string(), "a finite number from 0");
+        }
+        if let UserHeads::Linear { learning_rate, weight_decay } = self.user_heads {
+            if !(positive(learning_rate) && learning_rate.is_finite()) {
+                return wrong("learning_rate of heads", learning_rate.to_string(), "a finite number above 0");
+            }
+            if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
+                return wrong("weight_decay of heads", weight_decay.to_string(), "a finite number from 0");
+            }
         }
         if !(0.0..1.0).contains(&self.warm_up) {
             return wrong("warm_up", self.warm_up.to_string(), "a share from 0 and below 1");

@@ -20,7 +20,7 @@ fn trainer(model: &str) -> Trainer {
         let ids: Vec<u32> = (0..5 + u32::from(row)).map(|_| rng.random_range(5..61)).collect();
         let types = (0..ids.len()).map(|place| u32::from(place > 2)).collect();
         let label = if classes == 1 { f32::from(row % 2) } else { f32::from(row) % classes as f32 };
-        Example { sequence: Sequence { ids, types }, label, group: u64::from(row / 3) }
+        Example { sequence: Sequence { ids, types }, label, group: u64::from(row / 3), user: None }
     });
     let loss = if classes == 1 { Loss::Listwise } else { Loss::CrossEntropy { class_weights: vec![1.0; classes] } };
     Trainer::new(model, Examples::new(rows.collect()), TrainOptions::new(loss).build().unwrap()).unwrap()
@@ -31,7 +31,7 @@ fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
     for name in CLASSIFIERS {
         let mut trainer = trainer(name);
         let units = trainer.units.clone();
-        let (_, gradients) = trainer.gradients(&units);
+        let gradients = trainer.gradients(&units).body;
         for (parameter, gradient) in trainer.model.parameters().iter().zip(gradients) {
             assert!(gradient.iter().all(|number| number.is_finite()), "{name} {}", parameter.name);
             // Softmax does not see what is added to all scores: a key's bias, and with them a shift of all logits alike.
@@ -54,7 +54,7 @@ fn gradients_are_those_of_finite_differences() {
     for name in CLASSIFIERS {
         let mut trainer = trainer(name);
         let units = trainer.units.clone();
-        let (_, gradients) = trainer.gradients(&units);
+        let gradients = trainer.gradients(&units).body;
         for (at, gradient) in gradients.iter().enumerate() {
             let direction: Vec<f32> =
                 gradient.iter().map(|number| number.signum() * rng.random_range(0.5..1.5)).collect();
@@ -67,7 +67,7 @@ fn gradients_are_those_of_finite_differences() {
                 for ((value, before), direction) in parameter.values.iter_mut().zip(&before.values).zip(&direction) {
                     *value = (f64::from(*before) + offset * f64::from(*direction) / length) as f32;
                 }
-                evaluate(&trainer.model, &trainer.examples, &trainer.options)
+                evaluate(&trainer.model, &trainer.state.heads, &trainer.examples, &trainer.options)
             };
             let got = (loss_at(STEP) - loss_at(-STEP)) / (2.0 * STEP);
             loss_at(0.0);

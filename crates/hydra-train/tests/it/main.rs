@@ -3,6 +3,7 @@
 
 mod fitting;
 mod golden;
+mod joint;
 mod journal;
 mod labels;
 mod loss;

@@ -24,6 +24,7 @@ fn rows(n: usize, seed: u64) -> Examples {
             sequence: Sequence { types: vec![0; ids.len()], ids },
             label: f32::from(class),
             group: row as u64 / 4,
+            user: None,
         }
     };
     Examples::new((0..n).map(row).collect())
@@ -70,7 +71,7 @@ fn six_steps_are_those_of_pytorch() {
         let first = |table: &hydra_types::ndarray::Array2<i64>| {
             table.row(row).iter().take(len).map(|id| u32::try_from(*id).unwrap()).collect()
         };
-        Example { sequence: Sequence { ids: first(&ids), types: first(&types) }, label, group: 0 }
+        Example { sequence: Sequence { ids: first(&ids), types: first(&types) }, label, group: 0, user: None }
     });
     let options = TrainOptions::new(Loss::CrossEntropy { class_weights: vec![1.0; 3] })
         .learning_rate(1e-3)
@@ -182,6 +183,7 @@ fn training_stops_when_held_out_rows_gain_nothing_more() {
             },
             label: f32::from(rng.random_range(0..3_u8)),
             group: row as u64,
+            user: None,
         };
         Examples::new((0..n).map(row).collect())
     };
@@ -225,7 +227,12 @@ fn what_cannot_be_trained_is_refused_before_the_first_step() {
         Trainer::new(model, rows, options.build().unwrap()).unwrap_err()
     };
     let row = |ids: Vec<u32>, label| {
-        Examples::new(vec![Example { sequence: Sequence { types: vec![0; ids.len()], ids }, label, group: 0 }])
+        Examples::new(vec![Example {
+            sequence: Sequence { types: vec![0; ids.len()], ids },
+            label,
+            group: 0,
+            user: None,
+        }])
     };
     let classifier = "bert-classifier";
     assert!(matches!(refuse(classifier, Examples::new(vec![]), options()), TrainError::NoRows));
