@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
+use hydra_heads::Weights;
 use hydra_types::ndarray::{Array, Array2, Array3, Dimension, StrideShape};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -127,6 +128,35 @@ impl Model {
         Ok(self)
     }
 
+    /// The encoder alone, whose features are the last layer's vector of the first token, and the classifier as the prior head
+    /// on them: what `hydra-export` makes a body of, and `hydra-heads` scores with.
+    ///
+    /// # Errors
+    /// [`ModelError::Task`] if it is no classifier of two classes, or its family's classifier is no head of the paper's shape
+    /// (DistilBERT).
+    pub fn into_body_and_prior(mut self) -> Result<(Self, Weights), ModelError> {
+        let names = Names::of(self.config.family);
+        if self.task != (Task::Classify { classes: 2 }) || self.config.family == Family::DistilBert {
+            return Err(ModelError::Task {
+                expected: "a classifier of two classes with tanh between its linear maps",
+                got: "another model",
+            });
+        }
+        let encoder = names.tensors(&self.config, Task::Encode).len();
+        let head = self.parameters.split_off(encoder);
+        let [w1, b1, w2, b2] = &head[..] else { unreachable!("a classifier is two linear maps") };
+        let prior = Weights::two_layer(&w1.matrix(), &b1.values, &w2.matrix(), &b2.values)
+            .map_err(|_| ModelError::Numbers { tensor: w1.file_name.clone() })?;
+        for parameter in &mut self.parameters {
+            parameter.file_name = parameter.name.clone();
+        }
+        self.task = Task::Encode;
+        self.config_json = config::for_encoder(&self.config_json)?;
+        self.companions.retain(|(name, _)| !POOLING.iter().any(|(own, _)| own == name));
+        self.companions.extend(POOLING.map(|(name, text)| (name, text.as_bytes().to_vec())));
+        Ok((self, prior))
+    }
+
     /// Sizes and family.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -230,6 +260,16 @@ fn normal(rng: &mut ChaCha8Rng, len: usize) -> Vec<f32> {
     (0..len).map(draw).collect()
 }
 
+/// How sentence encoders say that the first token's vector is the text's, as it is.
+const POOLING: [(&str, &str); 2] = [
+    (
+        "modules.json",
+        r#"[{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+ {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+"#,
+    ),
+    ("1_Pooling/config.json", "{\"pooling_mode_cls_token\": true, \"pooling_mode_mean_tokens\": false}\n"),
+];
 const INITIALIZER_RANGE: f32 = 0.02;
 const COMPANIONS: [&str; 7] = [
     "tokenizer.json",

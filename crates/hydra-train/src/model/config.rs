@@ -162,15 +162,7 @@ impl Config {
 
 /// The file again, for a classifier of `classes` classes; other keys stay as they are.
 pub(super) fn for_classifier(json: &[u8], classes: usize) -> Result<Vec<u8>, ModelError> {
-    let failed = |source| ModelError::Json { file: "config.json", source };
-    let mut keys: Map<String, Value> = serde_json::from_slice(json).map_err(failed)?;
-    let stem = match keys.get("model_type").and_then(Value::as_str) {
-        Some("roberta") => "Roberta",
-        Some("xlm-roberta") => "XLMRoberta",
-        Some("distilbert") => "DistilBert",
-        Some("mpnet") => "MPNet",
-        _ => "Bert",
-    };
+    let (mut keys, stem) = keys_and_stem(json)?;
     keys.insert("architectures".into(), vec![format!("{stem}{CLASSIFIER}")].into());
     let labels = (0..classes).map(|class| format!("LABEL_{class}"));
     let ids: Map<String, Value> = labels.clone().enumerate().map(|(id, name)| (id.to_string(), name.into())).collect();
@@ -179,7 +171,34 @@ pub(super) fn for_classifier(json: &[u8], classes: usize) -> Result<Vec<u8>, Mod
         "label2id".into(),
         labels.enumerate().map(|(id, name)| (name, id.into())).collect::<Map<_, _>>().into(),
     );
-    serde_json::to_vec_pretty(&keys).map_err(failed)
+    Ok(pretty(&keys))
+}
+
+/// The file again, for the encoder alone.
+pub(super) fn for_encoder(json: &[u8]) -> Result<Vec<u8>, ModelError> {
+    let (mut keys, stem) = keys_and_stem(json)?;
+    keys.insert("architectures".into(), vec![format!("{stem}Model")].into());
+    keys.remove("id2label");
+    keys.remove("label2id");
+    Ok(pretty(&keys))
+}
+
+/// The file's keys, and what the names of the family's architectures begin with.
+fn keys_and_stem(json: &[u8]) -> Result<(Map<String, Value>, &'static str), ModelError> {
+    let keys: Map<String, Value> =
+        serde_json::from_slice(json).map_err(|source| ModelError::Json { file: "config.json", source })?;
+    let stem = match keys.get("model_type").and_then(Value::as_str) {
+        Some("roberta") => "Roberta",
+        Some("xlm-roberta") => "XLMRoberta",
+        Some("distilbert") => "DistilBert",
+        Some("mpnet") => "MPNet",
+        _ => "Bert",
+    };
+    Ok((keys, stem))
+}
+
+fn pretty(keys: &Map<String, Value>) -> Vec<u8> {
+    serde_json::to_vec_pretty(keys).expect("keys are strings")
 }
 
 #[derive(Deserialize)]

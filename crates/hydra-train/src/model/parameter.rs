@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use half::{bf16, f16};
+use hydra_types::ndarray::Array2;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
@@ -32,6 +33,15 @@ pub(super) struct Unused {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
+}
+
+impl Parameter {
+    /// # Panics
+    /// If it is a vector.
+    pub(super) fn matrix(&self) -> Array2<f32> {
+        let shape = (self.shape[0], self.shape[1]);
+        Array2::from_shape_vec(shape, self.values.clone()).expect("parameters fit their shapes")
+    }
 }
 
 impl Unused {

@@ -1,11 +1,15 @@
 //! Body and heads together, on a population whose tastes are planted: tests of our logic, not results.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use hydra_heads::{Features, HeadBank, HeadName, Shared};
 use hydra_testkit::{Tolerance, fixture};
-use hydra_train::{Example, Examples, Model, Sequence, TrainError, TrainOptions, Trainer, UserHeads};
-use hydra_types::UserId;
+use hydra_train::{
+    Example, Examples, Model, ModelError, Sequence, Task, Tokens, TrainError, TrainOptions, Trainer, UserHeads,
+};
 use hydra_types::ndarray::s;
+use hydra_types::{Fingerprint, UserId};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -107,7 +111,7 @@ fn the_heads_that_come_out_are_those_that_were_trained() {
     let heads: BTreeMap<UserId, Vec<f32>> = heads.into_iter().map(|(user, head)| (user, head.parameters())).collect();
     let mut sum = 0.0;
     for row in &held_out {
-        let tokens = hydra_train::Tokens::pad(&[&row.sequence], model.config()).unwrap();
+        let tokens = Tokens::pad(&[&row.sequence], model.config()).unwrap();
         let (logits, states) = (model.logits(&tokens).unwrap(), model.hidden_states(&tokens).unwrap());
         let (bias, weights) = heads[&row.user.unwrap()].split_last().unwrap();
         let added: f32 = states.slice(s![0, 0, ..]).iter().zip(weights).map(|(z, w)| z * w).sum::<f32>() + bias;
@@ -150,4 +154,45 @@ fn heads_need_one_score_a_row() {
     let options = TrainOptions::new(loss).user_heads(LINEAR).build().unwrap();
     let refused = Trainer::new(model, Examples::new(rows(6, 1)), options).unwrap_err();
     assert!(matches!(refused, TrainError::Classes { got: 3, .. }), "{refused}");
+}
+
+/// Body, prior head and users' heads, each in the form in which it is served.
+#[test]
+fn what_was_trained_together_is_served_apart() {
+    let body = Fingerprint::new([7; 32]);
+    let held_out = rows(30, 2);
+    let (model, heads) = train(LINEAR, held_out.clone()).into_model_and_heads();
+    let folder = tempfile::tempdir().unwrap();
+    let (encoder, prior) = model.clone().into_body_and_prior().unwrap();
+    encoder.save(folder.path()).unwrap();
+    let encoder = Model::open(folder.path()).unwrap();
+    assert_eq!(encoder.task(), Task::Encode);
+    assert!(folder.path().join("1_Pooling/config.json").is_file());
+
+    let shared = Arc::new(Shared::new(body, prior).unwrap());
+    let mut bank = HeadBank::new(Arc::clone(&shared));
+    for (user, weights) in &heads {
+        bank.insert(*user, shared.head(weights.clone()).unwrap()).unwrap();
+    }
+    for row in &held_out {
+        let tokens = Tokens::pad(&[&row.sequence], model.config()).unwrap();
+        let features = encoder.hidden_states(&tokens).unwrap().slice(s![.., 0, ..]).to_owned();
+        let features = Features::new(body, &features).unwrap();
+        let logits = model.logits(&tokens).unwrap();
+        let user = row.user.unwrap();
+        let score = |name| bank.scores(&[name], &features).unwrap()[0];
+        let prior = 1.0 / (1.0 + (logits[[0, 0]] - logits[[0, 1]]).exp());
+        Tolerance::absolute(1e-5).assert_close(&[score(HeadName::Prior)], &[prior]);
+        // The head was trained to tell which of its rows help.
+        let helps = row.label > 0.5;
+        assert_eq!(score(HeadName::User(user)) > 0.5, helps, "{row:?}");
+    }
+}
+
+#[test]
+fn only_a_classifier_of_two_classes_has_a_prior_head() {
+    for name in ["bert", "bert-classifier", "distilbert-classifier"] {
+        let model = Model::open(fixture(&format!("models/{name}"))).unwrap();
+        assert!(matches!(model.into_body_and_prior().unwrap_err(), ModelError::Task { .. }), "{name}");
+    }
 }
