@@ -15,6 +15,7 @@ mod setup;
 mod test;
 mod tidy;
 mod torture;
+mod train;
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +36,7 @@ enum Command {
     Test(test::Args),
     Ci(ci::Args),
     ExportOnnx(export::Args),
+    Train(train::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
     Fixtures(fixtures::Args),
@@ -48,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(args) => test::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::ExportOnnx(args) => export::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),

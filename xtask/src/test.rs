@@ -30,7 +30,7 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
 }
 
 /// What tests need beyond the defaults. Not all features: `cuda` wants a device.
-const FEATURES: &[&str] = &["--features", "hydra-types/serde,hydra-export/cli"];
+const FEATURES: &[&str] = &["--features", "hydra-types/serde,hydra-export/cli,hydra-train/cli"];
 
 fn step(name: &str) {
     eprintln!("\n== {name}");

@@ -75,7 +75,9 @@
 //! a step be cut into passes without changing what it computes. Both are tested, and six steps are those of PyTorch.
 //!
 //! # Features
-//! None. Models are trained on the processor.
+//! - `cli`: the binary `hydra-train`, which `cargo xtask train` runs.
+//!
+//! Models are trained on the processor.
 
 mod fitting;
 mod journal;

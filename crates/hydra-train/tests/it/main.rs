@@ -1,6 +1,8 @@
 //! Tests of the public interface.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[cfg(feature = "cli")]
+mod command_line;
 mod fitting;
 mod golden;
 mod joint;

@@ -1,0 +1,244 @@
+//! The command line of hydra-train: `cargo xtask train` runs it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on standard output")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
+use hydra_train::{
+    Curve, Example, Examples, Frozen, Loss, Model, Schedule, Sequence, StepReport, TrainOptions, Trainer,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use tokenizers::{Tokenizer, TruncationParams, TruncationStrategy};
+
+/// Train what everybody shares.
+#[derive(Parser)]
+#[command(name = "hydra-train", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Reranker(Reranker),
+}
+
+/// Train a reranker's body: a cross-encoder with one score for each pair of a query and a text.
+///
+/// ROWS is a file of JSON lines, {"query": "..", "text": "..", "label": 1, "group": 7}: rows of a group are compared with each
+/// other, and labels say how useful the text is. A share of the groups is held out; the weights that are kept are those with
+/// the lowest held-out loss.
+///
+/// The folder that is written is one that `cargo xtask export-onnx` takes. Beside the weights lie loss.csv, loss.svg, and the
+/// checkpoint from which an interrupted run goes on by the same command, to the same bytes.
+#[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+struct Reranker {
+    /// File of JSON lines
+    rows: PathBuf,
+
+    /// Where the trained model goes
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// The encoder to begin with [default: the one that `cargo xtask setup` fetched]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+
+    /// What is minimised
+    #[arg(long, value_enum, default_value = "listwise")]
+    loss: LossName,
+
+    /// How often every row is seen
+    #[arg(long, default_value_t = 2)]
+    epochs: u64,
+
+    /// Groups of one step; rows, with two-classes
+    #[arg(long, default_value_t = 16)]
+    batch: usize,
+
+    /// The greatest learning rate; it rises for a tenth of the steps and falls along a cosine
+    #[arg(long, default_value_t = 5e-5)]
+    learning_rate: f64,
+
+    /// Tokens of a pair at most; the longer of the two texts is cut
+    #[arg(long, default_value_t = 192)]
+    max_tokens: usize,
+
+    /// Leave the tables and this many of the lowest layers as they are, and keep in memory what they give
+    #[arg(long, default_value_t = 0)]
+    frozen_layers: usize,
+
+    /// One group in so many is held out
+    #[arg(long, default_value_t = 10)]
+    hold_out: usize,
+
+    /// Where the order of the rows and new weights begin
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LossName {
+    /// Softmax over a group
+    Listwise,
+    /// Logistic loss on differences within a group
+    Pairwise,
+    /// Cross-entropy; labels are 0 and 1
+    TwoClasses,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    query: String,
+    text: String,
+    label: f32,
+    group: u64,
+}
+
+fn main() -> Result<()> {
+    let Command::Reranker(arguments) = Arguments::parse().command;
+    reranker(&arguments)
+}
+
+fn reranker(arguments: &Reranker) -> Result<()> {
+    let folder = match &arguments.model {
+        Some(folder) => folder.clone(),
+        None => fetched_encoder()?,
+    };
+    let (loss, classes) = match arguments.loss {
+        LossName::Listwise => (Loss::Listwise, 1),
+        LossName::Pairwise => (Loss::Pairwise, 1),
+        LossName::TwoClasses => (Loss::two_classes(), 2),
+    };
+    let model = Model::open(&folder)?.with_classifier(classes, arguments.seed)?;
+    let tokenizer = tokenizer(&folder, arguments.max_tokens.min(model.config().max_tokens()))?;
+    let (learned, held_out) = split(examples(&arguments.rows, &tokenizer)?, arguments.hold_out)?;
+    let tokens: usize = learned.iter().map(|row| row.sequence.ids.len()).sum();
+    println!("{} rows to learn from, {} held out, {tokens} tokens an epoch", learned.len(), held_out.len());
+
+    let frozen = match arguments.frozen_layers {
+        0 => Frozen::Nothing,
+        layers => Frozen::LayersKept(layers),
+    };
+    let options = TrainOptions::new(loss)
+        .learning_rate(arguments.learning_rate)
+        .schedule(Schedule::Cosine, 0.1)
+        .batch(arguments.batch)
+        .epochs(arguments.epochs)
+        .frozen(frozen)
+        .seed(arguments.seed)
+        .early_stopping(EVALUATE_EVERY, PATIENCE)
+        .build()?;
+    let mut trainer = Trainer::new(model, Examples::new(learned), options)?.with_held_out(Examples::new(held_out))?;
+
+    fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
+    let checkpoint = arguments.out.join("checkpoint.safetensors");
+    if checkpoint.is_file() {
+        trainer = trainer.resume(&checkpoint)?;
+        println!("going on at step {}", trainer.curve().points().len());
+    }
+    run(&mut trainer, &checkpoint)?;
+    write_curve(trainer.curve(), &arguments.out)?;
+    trainer.into_model().save(&arguments.out)?;
+    fs::remove_file(&checkpoint).ok();
+    println!("{} written", arguments.out.display());
+    Ok(())
+}
+
+fn run(trainer: &mut Trainer, checkpoint: &Path) -> Result<()> {
+    let bar = ProgressBar::new(trainer.steps());
+    let template = "{bar:30} {pos}/{len} {msg}";
+    bar.set_style(ProgressStyle::with_template(template).expect("the template is valid"));
+    let mut held_out = None;
+    while let Some(report) = trainer.step()? {
+        held_out = report.held_out.or(held_out);
+        bar.set_position(report.step);
+        bar.set_message(message(&report, held_out));
+        if report.step.is_multiple_of(CHECKPOINT_EVERY) {
+            trainer.save(checkpoint)?;
+        }
+    }
+    bar.abandon();
+    let points = trainer.curve().points();
+    let best = points.iter().filter_map(|point| point.held_out).fold(f64::INFINITY, f64::min);
+    println!("{} steps, lowest held-out loss {best:.4}", points.len());
+    Ok(())
+}
+
+fn message(report: &StepReport, held_out: Option<f64>) -> String {
+    let held_out = held_out.map_or_else(String::new, |loss| format!(" held out {loss:.4}"));
+    let seconds = report.remaining().as_secs();
+    let (rate, minutes, seconds) = (report.tokens_per_second(), seconds / 60, seconds % 60);
+    format!("loss {:.4}{held_out} {rate:.0} tokens/s {minutes}:{seconds:02} left", report.loss)
+}
+
+fn write_curve(curve: &Curve, out: &Path) -> Result<()> {
+    fs::write(out.join("loss.csv"), curve.to_csv())?;
+    curve.write_svg(out.join("loss.svg"))?;
+    Ok(())
+}
+
+fn tokenizer(folder: &Path, max_length: usize) -> Result<Tokenizer> {
+    let path = folder.join("tokenizer.json");
+    let failed = |error: tokenizers::Error| anyhow::anyhow!("{error}");
+    let mut tokenizer =
+        Tokenizer::from_file(&path).map_err(failed).with_context(|| format!("no tokenizer in {}", folder.display()))?;
+    tokenizer.with_padding(None);
+    let truncation = TruncationParams { max_length, strategy: TruncationStrategy::LongestFirst, ..Default::default() };
+    tokenizer.with_truncation(Some(truncation)).map_err(failed)?;
+    Ok(tokenizer)
+}
+
+fn examples(rows: &Path, tokenizer: &Tokenizer) -> Result<Vec<Example>> {
+    let text = fs::read_to_string(rows).with_context(|| format!("cannot read {}", rows.display()))?;
+    let mut examples = Vec::new();
+    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+        let row: Row = serde_json::from_str(text).with_context(|| format!("line {line} is not a row"))?;
+        let pair = tokenizer.encode((row.query, row.text), true);
+        let pair = pair.map_err(|_| anyhow::anyhow!("the texts of line {line} cannot be tokenised"))?;
+        let sequence = Sequence { ids: pair.get_ids().to_vec(), types: pair.get_type_ids().to_vec() };
+        examples.push(Example { sequence, label: row.label, group: row.group, user: None });
+    }
+    ensure!(!examples.is_empty(), "{} has no rows", rows.display());
+    Ok(examples)
+}
+
+/// Every so many-th group, in order of their numbers, is held out.
+fn split(examples: Vec<Example>, hold_out: usize) -> Result<(Vec<Example>, Vec<Example>)> {
+    ensure!(hold_out > 1, "--hold-out {hold_out}: give at least 2");
+    let mut groups: BTreeMap<u64, Vec<Example>> = BTreeMap::new();
+    for example in examples {
+        groups.entry(example.group).or_default().push(example);
+    }
+    ensure!(groups.len() >= hold_out, "fewer groups than --hold-out {hold_out}: give a smaller number");
+    let (mut learned, mut held_out) = (Vec::new(), Vec::new());
+    for (number, rows) in groups.into_values().enumerate() {
+        if number % hold_out == hold_out - 1 { held_out.extend(rows) } else { learned.extend(rows) }
+    }
+    Ok((learned, held_out))
+}
+
+/// `.hydra/encoder` of the checkout that the command runs in.
+fn fetched_encoder() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("cannot tell the current folder")?;
+    let found = here.ancestors().map(|folder| folder.join(".hydra/encoder")).find(|folder| folder.is_dir());
+    match found {
+        Some(folder) => Ok(folder),
+        None => bail!("no encoder fetched: run `cargo xtask setup`, or name a folder with --model"),
+    }
+}
+
+const EVALUATE_EVERY: u64 = 10;
+const PATIENCE: usize = 10;
+const CHECKPOINT_EVERY: u64 = 10;
+const EXAMPLES: &str = "\
+Examples:
+  hydra-train reranker rows.jsonl --out target/hydra/reranker-folder
+      train the fetched encoder on the rows, softmax over each group
+  hydra-train reranker rows.jsonl --out target/hydra/reranker-folder --frozen-layers 4
+      the same with only the two upper layers of six trained: three times as fast an epoch";
