@@ -1,0 +1,108 @@
+//! Why there is no answer.
+
+use hydra_adapter::AdaptError;
+use hydra_heads::{FitError, RowsError};
+use hydra_llm::{LlmError, PromptError};
+use hydra_rerank::RerankError;
+use hydra_retrieval::{HistoryError, SearchError, StoredHistoryError};
+use hydra_store::StoreError;
+use hydra_types::RecordId;
+
+/// Why something was not answered, learned or forgotten. Shows no text of any query, record or answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PersonalizeError {
+    /// A user's history cannot be read or changed.
+    #[error("the history cannot be read or changed")]
+    History(#[source] Box<StoredHistoryError>),
+    /// A history was opened in another user's scope: a fault of this crate.
+    #[error("the history is another user's")]
+    Scope(#[from] HistoryError),
+    /// Retrieval cannot be made.
+    #[error("records cannot be searched")]
+    Search(#[from] SearchError),
+    /// The encoder of queries and records failed.
+    #[error("the encoder cannot encode the texts")]
+    Encoder(#[source] BodyError),
+    /// Records cannot be ordered.
+    #[error("the records cannot be reranked")]
+    Rerank(#[from] RerankError),
+    /// The prompt cannot be written.
+    #[error("the prompt cannot be written")]
+    Prompt(#[from] PromptError),
+    /// The language model did not answer.
+    #[error("the language model did not answer")]
+    Llm(#[source] Box<LlmError>),
+    /// It answered without a single candidate.
+    #[error("the language model answered with no candidate: ask it again")]
+    NoCandidate,
+    /// No candidate can be picked.
+    #[error("no candidate can be picked")]
+    Adapt(#[from] AdaptError),
+    /// There was no time left.
+    #[error("the deadline passed: allow more time, or ask for fewer records or candidates")]
+    Deadline,
+    /// Feedback on a record that the user does not have.
+    #[error("the user has no record {record}: give feedback on records that were shown")]
+    NoSuchRecord {
+        /// Which record.
+        record: RecordId,
+    },
+    /// A head cannot be fitted.
+    #[error("the head cannot be fitted")]
+    Fit(#[from] FitError),
+    /// What the body made of the feedback cannot be fitted on.
+    #[error("the feedback cannot be fitted on")]
+    Rows(#[from] RowsError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// Feedback in the store that this version cannot read.
+    #[error("a row of stored feedback does not read: a newer version may have written it, restore a snapshot")]
+    Feedback(#[source] serde_json::Error),
+    /// Several requests were one call, and the call failed.
+    #[error(transparent)]
+    Together(SharedError),
+    /// The thread that does the work is gone: it panicked, which is a fault of ours or of a part that was given to it.
+    #[error("the personalizer's thread is gone: make a new personalizer")]
+    Gone,
+}
+
+impl From<StoredHistoryError> for PersonalizeError {
+    fn from(error: StoredHistoryError) -> Self {
+        Self::History(Box::new(error))
+    }
+}
+
+impl From<LlmError> for PersonalizeError {
+    fn from(error: LlmError) -> Self {
+        Self::Llm(Box::new(error))
+    }
+}
+
+/// What a body or an encoder that the application brought says went wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("the model failed")]
+pub struct BodyError(#[source] pub(crate) Box<dyn std::error::Error + Send + Sync>);
+
+/// An error that several answers share, because their requests were one call.
+#[derive(Clone, Debug)]
+pub struct SharedError(std::sync::Arc<dyn std::error::Error + Send + Sync>);
+
+impl SharedError {
+    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(std::sync::Arc::new(error))
+    }
+}
+
+impl std::fmt::Display for SharedError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SharedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}

@@ -1,0 +1,68 @@
+//! Users' heads in the store.
+
+use std::sync::Arc;
+
+use hydra_heads::{Head, HeadChoice, HeadSource, ResidentHeads, Stamp, pack};
+use hydra_store::{Batch, Store, StoreError, Table};
+use hydra_types::{Fingerprint, Generation, Scope, UserId};
+
+/// The heads of one stage, sealed in the store with the keys of their users.
+///
+/// Beside each head lies its generation, how often it was fitted, so that a head which is in memory and was replaced or
+/// forgotten since is never used.
+pub(crate) struct HeadsInStore {
+    store: Arc<Store>,
+    stage: &'static str,
+}
+
+impl HeadsInStore {
+    pub(crate) fn new(store: Arc<Store>, stage: &'static str) -> Self {
+        Self { store, stage }
+    }
+
+    fn generation_of(&self, scope: &Scope) -> Result<Option<Generation>, StoreError> {
+        let bytes = self.store.get(scope, GENERATIONS, self.stage.as_bytes())?;
+        Ok(bytes.and_then(|bytes| Some(Generation::new(u64::from_be_bytes(bytes.try_into().ok()?)))))
+    }
+
+    /// Puts a new head in the place of the old one.
+    pub(crate) fn save(&self, scope: &Scope, head: &Head) -> Result<(), StoreError> {
+        let last = self.generation_of(scope)?;
+        let generation = last.map_or(Generation::FIRST, |last| Generation::new(last.get() + 1));
+        let bytes = pack(head, Stamp { user: scope.user(), generation });
+        let batch = Batch::new(scope).put(HEADS, self.stage, bytes).put(
+            GENERATIONS,
+            self.stage,
+            generation.get().to_be_bytes(),
+        );
+        self.store.commit(&batch)?;
+        Ok(())
+    }
+}
+
+/// The head to serve this user with, their own if one was fitted, and what it stands on.
+pub(crate) fn choose(
+    heads: &ResidentHeads<HeadsInStore>,
+    scope: &Scope,
+) -> Result<(Fingerprint, HeadChoice), StoreError> {
+    let fitted = heads.source().generation_of(scope)?.is_some();
+    Ok((heads.shared().body(), if fitted { HeadChoice::Own } else { HeadChoice::Prior }))
+}
+
+impl HeadSource for HeadsInStore {
+    type Error = StoreError;
+
+    fn generation(&self, user: UserId) -> Result<Option<Generation>, StoreError> {
+        // Rerankers and adapters name a user's head from that user's scope only: it is the same user's again.
+        self.generation_of(&Scope::acting_for(user))
+    }
+
+    fn read(&self, user: UserId, bytes: &mut Vec<u8>) -> Result<(), StoreError> {
+        let scope = Scope::acting_for(user);
+        bytes.extend(self.store.get(&scope, HEADS, self.stage.as_bytes())?.unwrap_or_default());
+        Ok(())
+    }
+}
+
+const HEADS: Table = Table::new("heads");
+const GENERATIONS: Table = Table::new("head-generations");

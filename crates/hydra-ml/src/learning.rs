@@ -1,0 +1,191 @@
+//! What changes what is known about a user.
+
+use hydra_heads::{ClassWeights, Features, Fit, FitRows, Outcome, Precision};
+use hydra_retrieval::Entry;
+use hydra_store::{Batch, Scan, Table};
+use hydra_types::{Generation, Record, RecordId, Scope};
+use serde::{Deserialize, Serialize};
+
+use crate::PersonalizeError;
+use crate::stages::{AdaptStage, Cpu, RerankStage};
+
+/// What a user, or whoever watched, thought of what they got. `Debug` shows no text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Feedback {
+    /// Whether a record helped with a query: what the reranker's head learns from.
+    Record {
+        /// What was asked.
+        query: String,
+        /// Which record of the user's.
+        record: u64,
+        /// Whether it helped.
+        helped: bool,
+    },
+    /// Whether a candidate was right for the user: what the adapter's head learns from.
+    Candidate {
+        /// What was asked.
+        query: String,
+        /// The records that were shown with it.
+        shown: Vec<u64>,
+        /// The candidate.
+        candidate: String,
+        /// Whether the user would have chosen it.
+        right: bool,
+    },
+}
+
+impl Feedback {
+    /// On a record.
+    #[must_use]
+    pub fn record(query: impl Into<String>, record: RecordId, helped: bool) -> Self {
+        Self::Record { query: query.into(), record: record.get(), helped }
+    }
+
+    /// On a candidate.
+    #[must_use]
+    pub fn candidate(query: impl Into<String>, shown: &[RecordId], candidate: impl Into<String>, right: bool) -> Self {
+        let shown = shown.iter().map(|record| record.get()).collect();
+        Self::Candidate { query: query.into(), shown, candidate: candidate.into(), right }
+    }
+}
+
+impl std::fmt::Debug for Feedback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Record { record, helped, .. } => {
+                f.debug_struct("Record").field("record", record).field("helped", helped).finish_non_exhaustive()
+            }
+            Self::Candidate { shown, right, .. } => {
+                f.debug_struct("Candidate").field("shown", shown).field("right", right).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// What fitting a user's heads came to. None where the stage has no heads, or there is no feedback for it.
+#[derive(Clone, PartialEq, Debug, Default)]
+#[non_exhaustive]
+pub struct FitReport {
+    /// The reranker's head.
+    pub reranker: Option<FittedStage>,
+    /// The adapter's head.
+    pub adapter: Option<FittedStage>,
+}
+
+/// One head that was fitted.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct FittedStage {
+    /// How many rows of feedback it was fitted on.
+    pub rows: usize,
+    /// What was learned, or why it is exactly the prior head.
+    pub outcome: Outcome,
+}
+
+impl Cpu {
+    pub(crate) fn learn(&mut self, scope: &Scope, records: Vec<Record>) -> Result<(), PersonalizeError> {
+        let vectors = match &mut self.encoder {
+            Some(encoder) => {
+                let texts: Vec<&str> = records.iter().map(Record::input).collect();
+                let vectors = encoder.encode(&texts).map_err(PersonalizeError::Encoder)?;
+                vectors.rows().into_iter().map(|row| row.to_vec()).collect()
+            }
+            // Without an encoder records are found by words and by time, and all vectors are alike.
+            None => vec![vec![1.0]; records.len()],
+        };
+        let entries = records.into_iter().zip(vectors).map(|(record, vector)| Entry::new(record, vector)).collect();
+        Ok(self.history(scope)?.append(scope, entries)?)
+    }
+
+    pub(crate) fn feedback(&mut self, scope: &Scope, feedback: &Feedback) -> Result<(), PersonalizeError> {
+        let history = self.history(scope)?;
+        let view = history.view(scope)?;
+        let named: &[u64] = match feedback {
+            Feedback::Record { record, .. } => std::slice::from_ref(record),
+            Feedback::Candidate { shown, .. } => shown,
+        };
+        if let Some(&record) = named.iter().find(|&&record| view.record(RecordId::new(record)).is_none()) {
+            return Err(PersonalizeError::NoSuchRecord { record: RecordId::new(record) });
+        }
+        // Each change of a user's data has a generation of its own, which makes it a number for the row.
+        let last = self.store.generation(scope)?.unwrap_or(Generation::new(0));
+        let bytes = serde_json::to_vec(feedback).map_err(PersonalizeError::Feedback)?;
+        self.store.commit(&Batch::new(scope).expecting(last).put(FEEDBACK, last.get().to_be_bytes(), bytes))?;
+        Ok(())
+    }
+
+    pub(crate) fn fit(&mut self, scope: &Scope) -> Result<FitReport, PersonalizeError> {
+        let rows = self.store.scan(Scan::new(scope, FEEDBACK))?;
+        let feedback: Vec<Feedback> = rows
+            .iter()
+            .map(|(_, value)| serde_json::from_slice(value).map_err(PersonalizeError::Feedback))
+            .collect::<Result<_, _>>()?;
+        let history = self.history(scope)?;
+        let view = history.view(scope)?;
+        let of = |id: &u64| view.record(RecordId::new(*id));
+
+        let mut report = FitReport::default();
+        if let RerankStage::Personal(personal) = &mut self.reranker {
+            // Records that were deleted since teach nothing any more.
+            let (pairs, labels): (Vec<_>, Vec<_>) = feedback
+                .iter()
+                .filter_map(|feedback| match feedback {
+                    Feedback::Record { query, record, helped } => {
+                        Some((personal.template().pair(query, of(record)?), *helped))
+                    }
+                    Feedback::Candidate { .. } => None,
+                })
+                .unzip();
+            let features = personal.features(&pairs)?;
+            report.reranker = fit_head(scope, personal.heads_mut(), &features, &labels)?;
+        }
+        if let AdaptStage::Personal(personal) = &mut self.adapter {
+            let (pairs, labels): (Vec<_>, Vec<_>) = feedback
+                .iter()
+                .filter_map(|feedback| match feedback {
+                    Feedback::Candidate { query, shown, candidate, right } => {
+                        let shown: Vec<&Record> = shown.iter().filter_map(of).collect();
+                        Some((personal.template().pair(query, &shown, candidate), *right))
+                    }
+                    Feedback::Record { .. } => None,
+                })
+                .unzip();
+            let features = personal.features(&pairs)?;
+            report.adapter = fit_head(scope, personal.heads_mut(), &features, &labels)?;
+        }
+        Ok(report)
+    }
+
+    pub(crate) fn forget(&mut self, scope: &Scope) -> Result<(), PersonalizeError> {
+        self.store.forget(scope)?;
+        if let RerankStage::Personal(personal) = &mut self.reranker {
+            personal.heads_mut().evict(scope.user());
+        }
+        if let AdaptStage::Personal(personal) = &mut self.adapter {
+            personal.heads_mut().evict(scope.user());
+        }
+        Ok(())
+    }
+}
+
+/// Fits one head and puts it into the store; nothing without rows.
+fn fit_head(
+    scope: &Scope,
+    heads: &mut hydra_heads::ResidentHeads<crate::heads_in_store::HeadsInStore>,
+    features: &hydra_types::ndarray::Array2<f32>,
+    labels: &[bool],
+) -> Result<Option<FittedStage>, PersonalizeError> {
+    if labels.is_empty() {
+        return Ok(None);
+    }
+    let shared = std::sync::Arc::clone(heads.shared());
+    let features = Features::new(shared.body(), features).map_err(hydra_rerank::RerankError::Features)?;
+    let rows = FitRows::new(features, labels, ClassWeights::Equal)?;
+    let fitted = Fit::linear().run(&shared, &rows)?;
+    heads.source().save(scope, &fitted.head.to_precision(Precision::Int8))?;
+    Ok(Some(FittedStage { rows: labels.len(), outcome: fitted.outcome }))
+}
+
+const FEEDBACK: Table = Table::new("feedback");

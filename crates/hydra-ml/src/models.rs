@@ -1,0 +1,81 @@
+//! The models that the pipeline is given, behind one type each.
+
+use hydra_onnx::{Encoder, EncoderError};
+use hydra_types::ndarray::Array2;
+use hydra_types::{Body, Fingerprint, PairFeatures};
+
+use crate::BodyError;
+
+/// Turns queries and records into vectors, by which retrieval finds what is alike.
+///
+/// `hydra_onnx::Encoder` is one. A trait, since vectors may come from a server, and since the pipeline must be testable
+/// without a model.
+pub trait TextEncoder {
+    /// Why texts could not be encoded.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// How many numbers a vector has.
+    fn dimensions(&self) -> usize;
+
+    /// One vector a text, in the order of the texts.
+    ///
+    /// # Shapes
+    /// - returns: `[texts, dimensions]`, finite
+    ///
+    /// # Errors
+    /// Whatever keeps it from encoding one of them.
+    fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, Self::Error>;
+}
+
+impl TextEncoder for Encoder {
+    type Error = EncoderError;
+
+    fn dimensions(&self) -> usize {
+        self.hidden()
+    }
+
+    fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, EncoderError> {
+        Ok(Encoder::encode(self, texts)?.features)
+    }
+}
+
+/// Any encoder.
+pub(crate) type AnyEncoder = Box<dyn TextEncoder<Error = BodyError> + Send>;
+
+/// Any body.
+pub(crate) type AnyBody = Box<dyn Body<Error = BodyError> + Send>;
+
+/// A model whose error was put in a box.
+pub(crate) struct Boxed<M>(pub(crate) M);
+
+impl<M: TextEncoder> TextEncoder for Boxed<M> {
+    type Error = BodyError;
+
+    fn dimensions(&self) -> usize {
+        self.0.dimensions()
+    }
+
+    fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, BodyError> {
+        self.0.encode(texts).map_err(|error| BodyError(Box::new(error)))
+    }
+}
+
+impl<M: Body> Body for Boxed<M> {
+    type Error = BodyError;
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn hidden(&self) -> usize {
+        self.0.hidden()
+    }
+
+    fn rows_interact(&self) -> bool {
+        self.0.rows_interact()
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, BodyError> {
+        self.0.pair_features(pairs).map_err(|error| BodyError(Box::new(error)))
+    }
+}

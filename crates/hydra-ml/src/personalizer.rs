@@ -1,0 +1,125 @@
+//! The pipeline.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use hydra_llm::{FenceKey, LlmClient, Request, Response, Template};
+use hydra_store::Store;
+use hydra_types::{Record, Scope};
+
+use crate::builder::{Builder, Settings};
+use crate::stages::{Cpu, Prepared};
+use crate::worker::Worker;
+use crate::{Answer, Ask, Feedback, FitReport, PersonalizeError};
+
+/// HYDRA composed: retrieve, rerank, prompt, ask, adapt.
+///
+/// A handle: clones share one pipeline. Models run and files are read on a thread of its own, one call after the other;
+/// while the language model answers, other calls have that thread. Futures are of no particular runtime. Dropping one
+/// gives up what has not begun.
+#[derive(Clone)]
+pub struct Personalizer {
+    pub(crate) client: Arc<dyn LlmClient>,
+    pub(crate) settings: Settings,
+    pub(crate) worker: Worker<Cpu>,
+}
+
+impl Personalizer {
+    /// What to put a pipeline together from.
+    ///
+    /// The prompt's marks are made from `fence`: 32 random bytes once a deployment.
+    pub fn builder(
+        store: Arc<Store>,
+        client: impl LlmClient + 'static,
+        template: Template,
+        fence: FenceKey,
+    ) -> Builder {
+        Builder::new(store, Arc::new(client), template, fence)
+    }
+
+    /// Answers one query.
+    ///
+    /// # Errors
+    /// [`PersonalizeError`].
+    pub async fn answer(&self, ask: Ask) -> Result<Answer, PersonalizeError> {
+        self.answer_many(vec![ask]).await.pop().ok_or(PersonalizeError::Gone)?
+    }
+
+    /// Answers many queries of many users, in their order: their pairs share the body's batches, and the language model is
+    /// asked all at once. Wrap the client in [`hydra_llm::Limited`] if it must not be.
+    ///
+    /// One query's failure is not another's, but where a model failed on a batch that they shared.
+    pub async fn answer_many(&self, asks: Vec<Ask>) -> Vec<Result<Answer, PersonalizeError>> {
+        let (count, started) = (asks.len(), Instant::now());
+        let gone = || (0..count).map(|_| Err(PersonalizeError::Gone)).collect();
+        let Ok(prepared) = self.worker.run(move |cpu| cpu.prepare(asks, started)).await else {
+            return gone();
+        };
+        let generated = join_all(prepared.into_iter().map(|prepared| self.generate(prepared))).await;
+        self.worker.run(move |cpu| cpu.pick(generated)).await.unwrap_or_else(|_| gone())
+    }
+
+    async fn generate(
+        &self,
+        prepared: Result<Prepared, PersonalizeError>,
+    ) -> Result<(Prepared, Response), PersonalizeError> {
+        let mut prepared = prepared?;
+        let mut request = Request::new(std::mem::take(&mut prepared.messages));
+        request.n = self.settings.candidates;
+        request.temperature = Some(self.settings.temperature);
+        request.max_tokens = self.settings.max_tokens;
+        request.seed = self.settings.seed;
+        request.user = Some(prepared.tag);
+        request.deadline = prepared.ask.left(prepared.started)?;
+        let begin = Instant::now();
+        let mut response = self.client.complete(request).await?;
+        prepared.trace.times.generate = begin.elapsed();
+        prepared.trace.usage = response.usage;
+        prepared.trace.model = response.model.take().unwrap_or_else(|| self.client.capabilities().model);
+        Ok((prepared, response))
+    }
+
+    /// Adds records to a user's history, all or none, and returns when they are on disk.
+    ///
+    /// # Errors
+    /// [`PersonalizeError`], for instance if a record of the same id is there.
+    pub async fn learn(&self, scope: &Scope, records: Vec<Record>) -> Result<(), PersonalizeError> {
+        let scope = scope.clone();
+        self.worker.run(move |cpu| cpu.learn(&scope, records)).await?
+    }
+
+    /// Keeps what a user thought of what they got, for [`fit`](Self::fit).
+    ///
+    /// # Errors
+    /// [`PersonalizeError::NoSuchRecord`] if it names a record that the user does not have, or what the store said.
+    pub async fn feedback(&self, scope: &Scope, feedback: Feedback) -> Result<(), PersonalizeError> {
+        let scope = scope.clone();
+        self.worker.run(move |cpu| cpu.feedback(&scope, &feedback)).await?
+    }
+
+    /// Fits the user's heads on all their feedback: the personal reranker's, the personal adapter's, or both.
+    ///
+    /// # Errors
+    /// [`PersonalizeError`]; the heads are then what they were.
+    pub async fn fit(&self, scope: &Scope) -> Result<FitReport, PersonalizeError> {
+        let scope = scope.clone();
+        self.worker.run(move |cpu| cpu.fit(&scope)).await?
+    }
+
+    /// Forgets everything about a user: history, feedback and heads, on disk and in memory. Answers that are under way may
+    /// still arrive.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn forget(&self, scope: &Scope) -> Result<(), PersonalizeError> {
+        let scope = scope.clone();
+        self.worker.run(move |cpu| cpu.forget(&scope)).await?
+    }
+}
+
+impl std::fmt::Debug for Personalizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Personalizer").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! What comes back, and what happens on the way.
+
+use std::time::Duration;
+
+use hydra_ml::adapter::MajorityVote;
+use hydra_ml::heads::HeadChoice;
+use hydra_ml::llm::block_on;
+use hydra_ml::types::RecordId;
+use hydra_ml::{Ask, BuildError, OnFailure, PersonalizeError, Retrieval, Stage};
+
+use crate::toy::{Place, answering, day, prompt, record, scope};
+
+#[test]
+fn the_best_records_stand_in_the_prompt_and_the_trace_says_so() {
+    let (place, client) = (Place::new(), answering(1, &["wet"]));
+    let hydra = place.plain(client.clone()).show(2).build().unwrap();
+    let ada = scope(1);
+    let records = vec![record(1, "rain in may"), record(2, "a dry day"), record(3, "rain again and rain")];
+    block_on(hydra.learn(&ada, records)).unwrap();
+
+    let answer = block_on(hydra.answer(Ask::new(&ada, "more rain?", day(9)))).unwrap();
+    assert_eq!(answer.text, "wet");
+    assert_eq!(answer.trace.shown.len(), 2);
+    assert_eq!(answer.trace.retrieved.len(), 3);
+    assert!(!answer.trace.shown.contains(&RecordId::new(2)));
+    assert_eq!((answer.trace.usage.prompt_tokens, answer.trace.model.as_str()), (7, "scripted"));
+    let asked = prompt(&client.asked()[0]);
+    assert!(asked.contains("rain in may") && asked.contains("rain again") && !asked.contains("a dry day"));
+}
+
+#[test]
+fn what_came_later_than_the_query_is_never_shown() {
+    let (place, client) = (Place::new(), answering(1, &["wet"]));
+    let hydra = place.plain(client.clone()).build().unwrap();
+    let ada = scope(1);
+    block_on(hydra.learn(&ada, vec![record(1, "rain then"), record(5, "rain now"), record(6, "rain later")])).unwrap();
+    let answer = block_on(hydra.answer(Ask::new(&ada, "rain", day(5)))).unwrap();
+    assert_eq!(answer.trace.shown, [RecordId::new(1)]);
+    assert!(!prompt(&client.asked()[0]).contains("later"));
+}
+
+#[test]
+fn many_queries_are_answered_in_their_order_and_one_failure_is_one_failure() {
+    let (place, client) = (Place::new(), answering(2, &["wet"]));
+    let hydra = place.plain(client).build().unwrap();
+    let late = Ask::new(&scope(2), "late", day(9)).within(Duration::from_nanos(1));
+    let asks = vec![Ask::new(&scope(1), "one", day(9)), late, Ask::new(&scope(3), "three", day(9))];
+    let answers = block_on(hydra.answer_many(asks));
+    assert!(matches!(answers[1], Err(PersonalizeError::Deadline)));
+    assert!(answers[0].is_ok() && answers[2].is_ok());
+    assert!(block_on(hydra.answer_many(Vec::new())).is_empty());
+}
+
+#[test]
+fn an_adapter_picks_among_all_candidates() {
+    let (place, client) = (Place::new(), answering(1, &["dry", "wet", "wet"]));
+    let hydra = place.plain(client).candidates(3, 1.0).adapter(MajorityVote).build();
+    let refused = block_on(hydra.unwrap().answer(Ask::new(&scope(1), "rain", day(9))));
+    // The script's model gives one answer a request, and says so before anything is sent.
+    assert!(matches!(refused, Err(PersonalizeError::Llm(_))));
+
+    let client = answering(1, &["dry", "wet", "wet"]);
+    let hydra = place.plain(client).adapter(MajorityVote).build().unwrap();
+    let answer = block_on(hydra.answer(Ask::new(&scope(1), "rain", day(9)))).unwrap();
+    assert_eq!(answer.text, "wet");
+    let candidates: Vec<_> = answer.trace.candidates.iter().map(|seen| (seen.index, seen.count)).collect();
+    assert_eq!(candidates, [(0, 1), (1, 2)]);
+}
+
+#[test]
+fn a_stage_that_breaks_fails_the_answer_or_is_skipped_out_loud() {
+    let (place, ada) = (Place::new(), scope(1));
+    let ask = || Ask::new(&ada, "break the rain", day(9));
+    let hydra = place.personal(answering(1, &["wet", "dry"])).build().unwrap();
+    block_on(hydra.learn(&ada, vec![record(1, "rain")])).unwrap();
+    let failed = block_on(hydra.answer(ask())).unwrap_err();
+    assert!(matches!(failed, PersonalizeError::Together(_)), "{failed:?}");
+    assert!(!format!("{failed:?} {failed}").contains("break the rain"));
+
+    let hydra = place.personal(answering(1, &["wet", "dry"])).on_failure(OnFailure::Skip).build().unwrap();
+    let answer = block_on(hydra.answer(ask())).unwrap();
+    assert_eq!((answer.text.as_str(), answer.trace.skipped), ("wet", vec![Stage::Rerank, Stage::Adapt]));
+    assert_eq!((answer.trace.heads.reranker, answer.trace.reranked), (None, None));
+    assert_eq!(answer.trace.shown, [RecordId::new(1)]);
+}
+
+#[test]
+fn without_records_in_the_prompt_nothing_is_read() {
+    let (place, client) = (Place::new(), answering(1, &["wet"]));
+    let hydra = place.personal(client.clone()).show(0).build().unwrap();
+    block_on(hydra.learn(&scope(1), vec![record(1, "rain")])).unwrap();
+    let answer = block_on(hydra.answer(Ask::new(&scope(1), "rain", day(9)))).unwrap();
+    assert!(answer.trace.retrieved.is_empty() && answer.trace.shown.is_empty());
+    assert!(!prompt(&client.asked()[0]).contains("\"weather\""));
+    assert_eq!(answer.trace.heads.adapter.unwrap().1, HeadChoice::Prior);
+}
+
+#[test]
+fn parts_that_make_no_pipeline_are_refused() {
+    let place = Place::new();
+    let by_meaning = place.plain(answering(0, &[])).retrieve(Retrieval::Meaning, 10).build();
+    assert!(matches!(by_meaning, Err(BuildError::NoEncoder)));
+}

@@ -1,0 +1,111 @@
+//! A body that looks for words, and what the tests put together from it. It shows nothing about any model.
+
+use std::sync::Arc;
+
+use hydra_ml::heads::{Shared, Weights};
+use hydra_ml::llm::{Choice, FenceKey, Request, Response, ScriptedClient, Template, TemplateParts, Usage};
+use hydra_ml::store::{Store, StoreKey};
+use hydra_ml::types::ndarray::Array2;
+use hydra_ml::types::{
+    Body, CandidateTemplate, Fingerprint, PairFeatures, Record, RecordId, RecordTemplate, Scope, Time, UserId,
+};
+use hydra_ml::{Builder, Personalizer};
+
+/// Features of a pair: which of the words stand in its second text.
+pub(crate) struct Words;
+
+pub(crate) const WORDS: [&str; 3] = ["rain", "sun", "snow"];
+
+#[derive(Debug, thiserror::Error)]
+#[error("this body breaks on purpose")]
+pub(crate) struct Broken;
+
+impl Body for Words {
+    type Error = Broken;
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new([3; 32])
+    }
+
+    fn hidden(&self) -> usize {
+        WORDS.len()
+    }
+
+    fn rows_interact(&self) -> bool {
+        false
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Broken> {
+        if pairs.iter().any(|(query, _)| query.contains("break")) {
+            return Err(Broken);
+        }
+        let says = |row: usize, word| f32::from(u8::from(pairs[row].1.contains(word)));
+        let features = Array2::from_shape_fn((pairs.len(), WORDS.len()), |(row, word)| says(row, WORDS[word]));
+        Ok(PairFeatures { features, cut: vec![0; pairs.len()], tokens: 0 })
+    }
+}
+
+/// A prior head that cares for nothing.
+fn shared(features: Fingerprint) -> Arc<Shared> {
+    Arc::new(Shared::new(features, Weights::linear(&[0.0; WORDS.len()], 0.0).unwrap()).unwrap())
+}
+
+/// A store in a folder that is removed with it.
+pub(crate) struct Place {
+    pub(crate) store: Arc<Store>,
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(&folder.path().join("store"), &StoreKey::from_bytes([1; 32])).unwrap();
+        Self { store: Arc::new(store), _folder: folder }
+    }
+
+    /// Answered by this client, with four candidates and nothing personal.
+    pub(crate) fn plain(&self, client: Arc<ScriptedClient>) -> Builder {
+        let parts = TemplateParts {
+            system: "You tag weather.".into(),
+            user: "{{history}}\n{{query}}".into(),
+            input_name: "weather".into(),
+            output_name: "tag".into(),
+        };
+        let fence = FenceKey::new([2; 32]);
+        Personalizer::builder(Arc::clone(&self.store), client, Template::new(parts).unwrap(), fence).candidates(1, 0.0)
+    }
+
+    /// With a personal reranker and a personal adapter.
+    pub(crate) fn personal(&self, client: Arc<ScriptedClient>) -> Builder {
+        let (records, candidates) = (RecordTemplate::input_only(), CandidateTemplate::query_only());
+        let body = Words.fingerprint();
+        self.plain(client)
+            .personal_reranker(Words, shared(records.features_of(body)), records)
+            .unwrap()
+            .personal_adapter(Words, shared(candidates.features_of(body)), candidates)
+            .unwrap()
+    }
+}
+
+/// A client that answers each call with all of `texts`.
+pub(crate) fn answering(calls: usize, texts: &[&str]) -> Arc<ScriptedClient> {
+    let choices = || texts.iter().map(|text| Choice::new(*text)).collect();
+    Arc::new(ScriptedClient::replying((0..calls).map(|_| Ok(Response::new(choices(), Usage::reported(7, 1))))))
+}
+
+pub(crate) fn scope(user: u128) -> Scope {
+    Scope::acting_for(UserId::new(user))
+}
+
+pub(crate) fn day(number: i64) -> Time {
+    Time::from_unix_millis(number * 86_400_000)
+}
+
+pub(crate) fn record(id: u64, text: &str) -> Record {
+    Record::new(RecordId::new(id), day(i64::try_from(id).unwrap()), text, "noted")
+}
+
+/// What the language model was shown, all messages of a request together.
+pub(crate) fn prompt(request: &Request) -> String {
+    request.messages.iter().map(|message| message.text.as_str()).collect()
+}
