@@ -18,7 +18,7 @@ pub(crate) struct Args {
 }
 
 /// `(package, tests that kill a child)`.
-const TESTS: &[(&str, &str)] = &[("hydra-store", "crash")];
+const TESTS: &[(&str, &str)] = &[("hydra-store", "crash"), ("hydra-retrieval", "crash")];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     for (package, test) in TESTS {
