@@ -1,5 +1,7 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Seek, Write};
 
 use hydra_types::RecordId;
 use proptest::prelude::*;
@@ -9,15 +11,25 @@ use crate::hnsw::disk::Real;
 use crate::table::Item;
 use crate::{Filter, HnswIndex, HnswParams, Scratch};
 
-/// A disk whose operation number `fails_at` fails, after doing half of its work, and every one after it: a crash.
+/// A disk whose operation number `fails_at` fails, and every one after it: a crash.
 struct Failing {
     fails_at: usize,
+    fails: Fails,
     done: Cell<usize>,
 }
 
+/// What the operation that fails has done.
+#[derive(Clone, Copy, Debug)]
+enum Fails {
+    Nothing,
+    Half,
+    /// All of it; only the answer is lost.
+    All,
+}
+
 impl Failing {
-    fn new(fails_at: usize) -> Self {
-        Self { fails_at, done: Cell::new(0) }
+    fn new(fails_at: usize, fails: Fails) -> Self {
+        Self { fails_at, fails, done: Cell::new(0) }
     }
 
     fn step(&self, half: impl FnOnce() -> io::Result<()>, whole: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
@@ -26,7 +38,11 @@ impl Failing {
             return whole();
         }
         if step == self.fails_at {
-            half()?;
+            match self.fails {
+                Fails::Nothing => {}
+                Fails::Half => half()?,
+                Fails::All => whole()?,
+            }
         }
         Err(io::Error::other("injected"))
     }
@@ -70,43 +86,135 @@ fn files(folder: &Path) -> Vec<String> {
 #[test]
 fn whichever_step_fails_the_old_index_or_the_new_one_is_there() {
     let (old, new) = (encode(&index(4).space), encode(&index(7).space));
-    let mut failures = 0;
-    for fails_at in 0.. {
-        let folder = tempfile::tempdir().unwrap();
-        index(4).save(folder.path()).unwrap();
-        let outcome = save(&Failing::new(fails_at), folder.path(), &index(7).space);
-        let found = encode(&load(folder.path()).unwrap());
-        assert!(found == old || found == new, "step {fails_at}");
-        if let Ok(generation) = outcome {
-            assert_eq!(generation.get(), 2);
-            assert!(found == new);
-        } else {
-            failures += 1;
+    for fails in [Fails::Nothing, Fails::Half, Fails::All] {
+        let mut failures = 0;
+        for fails_at in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            index(4).save(folder.path()).unwrap();
+            let disk = Failing::new(fails_at, fails);
+            let outcome = save(&disk, folder.path(), &index(7).space);
+            let found = encode(&load(folder.path()).unwrap());
+            assert!(found == old || found == new, "step {fails_at}, {fails:?}");
+            if let Ok(generation) = outcome {
+                assert_eq!(generation.get(), 2);
+                assert!(found == new);
+            } else {
+                failures += 1;
+            }
+            // Whatever was left behind, the next save works and clears it away.
+            let generation = index(5).save(folder.path()).unwrap();
+            assert_eq!(load(folder.path()).unwrap().table.len(), 5);
+            assert_eq!(files(folder.path()), [format!("index-{generation}.hnsw"), "manifest.json".to_owned()]);
+            if disk.done.get() <= fails_at {
+                break;
+            }
         }
-        // Whatever was left behind, the next save works and clears it away.
-        let generation = index(5).save(folder.path()).unwrap();
-        assert_eq!(load(folder.path()).unwrap().table.len(), 5);
-        assert_eq!(files(folder.path()), [format!("index-{generation}.hnsw"), "manifest.json".to_owned()]);
-        if outcome_is_untouched(fails_at) {
-            break;
-        }
+        assert_eq!(failures, 6, "a folder, two writes, a rename and two syncs can fail a save");
     }
-    assert_eq!(failures, 6, "a folder, two writes, a rename and two syncs can fail a save");
-}
-
-/// Six steps and the removal of the old file: beyond them nothing is left that could fail.
-fn outcome_is_untouched(fails_at: usize) -> bool {
-    fails_at > 7
 }
 
 #[test]
 fn a_first_save_that_fails_leaves_no_index() {
     for fails_at in 0..4 {
         let folder = tempfile::tempdir().unwrap();
-        save(&Failing::new(fails_at), folder.path(), &index(3).space).unwrap_err();
+        save(&Failing::new(fails_at, Fails::Half), folder.path(), &index(3).space).unwrap_err();
         assert!(matches!(load(folder.path()), Err(LoadError::Missing { .. })));
         assert_eq!(index(3).save(folder.path()).unwrap(), Generation::FIRST);
     }
+}
+
+/// A disk that goes off after `steps` operations. What a file holds is durable when it was written, for that syncs it;
+/// its name is only when the folder was synced.
+struct GoingOff {
+    steps: Cell<usize>,
+    durable: RefCell<Names>,
+    /// Changes of names, any of which may be lost.
+    loose: RefCell<Vec<Vec<(PathBuf, Option<Vec<u8>>)>>>,
+}
+
+type Names = BTreeMap<PathBuf, Vec<u8>>;
+
+impl GoingOff {
+    fn new(steps: usize, folder: &Path) -> Self {
+        let durable = files(folder).into_iter().map(|name| (folder.join(&name), fs::read(folder.join(&name)).unwrap()));
+        Self { steps: Cell::new(steps), durable: RefCell::new(durable.collect()), loose: RefCell::default() }
+    }
+
+    fn step(&self, names: Vec<(PathBuf, Option<Vec<u8>>)>, whole: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let left = self.steps.get().checked_sub(1).ok_or_else(|| io::Error::other("the machine is off"))?;
+        self.steps.set(left);
+        self.loose.borrow_mut().push(names);
+        whole()
+    }
+
+    /// Every folder that may be found when the machine is on again.
+    fn found(&self) -> Vec<Names> {
+        let loose = self.loose.borrow();
+        let found = (0..1u32 << loose.len()).map(|kept| {
+            let mut names = self.durable.borrow().clone();
+            for (_, changes) in loose.iter().enumerate().filter(|(place, _)| kept >> place & 1 == 1) {
+                for (name, bytes) in changes {
+                    match bytes {
+                        Some(bytes) => names.insert(name.clone(), bytes.clone()),
+                        None => names.remove(name),
+                    };
+                }
+            }
+            names
+        });
+        found.collect()
+    }
+}
+
+impl Disk for GoingOff {
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        self.step(Vec::new(), || Real.create_folder(folder))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.step(vec![(path.into(), Some(bytes.to_vec()))], || Real.write(path, bytes))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(vec![(from.into(), None), (to.into(), Some(fs::read(from)?))], || Real.rename(from, to))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.step(Vec::new(), || Real.sync_folder(folder))?;
+        let all = self.found().pop().expect("the one in which nothing is lost");
+        self.durable.replace(all);
+        self.loose.borrow_mut().clear();
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step(vec![(path.into(), None)], || Real.remove(path))
+    }
+}
+
+#[test]
+fn names_that_are_lost_with_the_power_leave_the_old_index_or_the_new_one() {
+    let (old, new) = (encode(&index(4).space), encode(&index(7).space));
+    let mut ways = 0;
+    for steps in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        index(4).save(folder.path()).unwrap();
+        let disk = GoingOff::new(steps, folder.path());
+        let saved = save(&disk, folder.path(), &index(7).space).is_ok();
+        for names in disk.found() {
+            for name in files(folder.path()) {
+                fs::remove_file(folder.path().join(name)).unwrap();
+            }
+            names.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+            let found = encode(&load(folder.path()).unwrap());
+            assert!(found == new || !saved && found == old, "off after {steps} steps, saved: {saved}");
+            ways += 1;
+        }
+        if disk.steps.get() > 0 {
+            break;
+        }
+    }
+    assert!(ways > 15, "{ways}");
 }
 
 #[test]
@@ -117,26 +225,27 @@ fn every_prefix_and_every_flipped_bit_is_refused_or_harmless() {
     for name in files(folder.path()) {
         let path = folder.path().join(&name);
         let whole = fs::read(&path).unwrap();
-        for length in 0..whole.len() {
-            fs::write(&path, &whole[..length]).unwrap();
+        // In place: a file that is cut to nothing and written anew takes a hundred times as long.
+        let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let mut write = |at: usize, bytes: &[u8]| {
+            file.seek(io::SeekFrom::Start(at as u64)).unwrap();
+            file.write_all(bytes).unwrap();
+        };
+        for (at, &byte) in whole.iter().enumerate() {
+            for bit in 0..8 {
+                write(at, &[byte ^ 1 << bit]);
+                if let Ok(space) = load(folder.path()) {
+                    assert_eq!(encode(&space), encode(&index.space), "{name}, byte {at}, bit {bit}");
+                }
+            }
+            write(at, &[byte]);
+        }
+        write(whole.len(), b"x");
+        assert!(load(folder.path()).is_err());
+        for length in (0..whole.len()).rev() {
+            file.set_len(length as u64).unwrap();
             assert!(load(folder.path()).is_err(), "{name} cut to {length}");
         }
-        // All bits of the manifest; of the data, whose every bit is under the checksum, one bit of each byte.
-        for place in 0..whole.len() * 8 {
-            if name != MANIFEST && place % 8 != place / 8 % 8 {
-                continue;
-            }
-            let mut bytes = whole.clone();
-            bytes[place / 8] ^= 1 << (place % 8);
-            fs::write(&path, &bytes).unwrap();
-            if let Ok(space) = load(folder.path()) {
-                assert_eq!(encode(&space), encode(&index.space), "{name}, bit {place}");
-            }
-        }
-        let mut longer = whole.clone();
-        longer.push(b'x');
-        fs::write(&path, &longer).unwrap();
-        assert!(load(folder.path()).is_err());
         fs::write(&path, &whole).unwrap();
     }
     assert!(load(folder.path()).is_ok());
