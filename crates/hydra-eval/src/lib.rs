@@ -28,12 +28,14 @@
 //! Where reference implementations warn and return a number for a question without an answer (the area under the curve
 //! of one class), this crate returns an error: a zero in a table looks like a result.
 
+mod comparison;
 mod error;
 mod lamp;
 mod metrics;
 mod movielens;
 mod statistics;
 
+pub use comparison::{Better, Cell, Comparison, ComparisonError, Metric, Row, Standing, SystemRun, Table};
 pub use error::EvalError;
 pub use lamp::{Answer, AnswerKind, LampError, LampQuestion, LampTask, load as load_lamp};
 pub use metrics::bleu::{corpus_bleu, sentence_bleu};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod classification;
+mod comparison;
 mod lamp;
 mod movielens;
 mod probability;

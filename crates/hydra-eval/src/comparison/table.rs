@@ -1,0 +1,148 @@
+//! The table, to read, to parse and to look at.
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+use super::plot;
+use super::{Better, Metric, Standing};
+use crate::Interval;
+
+/// What [`Comparison::table`](super::Comparison::table) gives. `Display` is for a terminal, `Serialize` for programs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Table {
+    /// The metrics, in the order of every row's cells.
+    pub metrics: Vec<Metric>,
+    /// For each metric, the baseline that the gains are over.
+    pub best_baselines: Vec<String>,
+    /// How many users were asked.
+    pub users: usize,
+    /// How many queries they were asked together.
+    pub queries: usize,
+    /// Of the intervals.
+    pub confidence: f64,
+    /// In the order in which they were added.
+    pub rows: Vec<Row>,
+}
+
+/// One system.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Which.
+    pub name: String,
+    /// What it is there for.
+    pub standing: Standing,
+    /// For each metric.
+    pub cells: Vec<Cell>,
+    /// Calls to the language model for all queries.
+    pub calls: u64,
+    /// Tokens in and out of the language model for all queries.
+    pub tokens: u64,
+}
+
+/// One system by one metric.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cell {
+    /// The mean over queries.
+    pub value: Interval,
+    /// How much better than the best baseline, query by query: above zero is better whichever way the metric goes. None
+    /// for that baseline itself.
+    pub gain: Option<Interval>,
+    /// The gain as a share of the best baseline's mean; none where that is zero.
+    pub relative_gain: Option<f64>,
+}
+
+impl Cell {
+    /// Whether the interval of the gain leaves out zero.
+    #[must_use]
+    pub fn is_significant(&self) -> bool {
+        self.gain.is_some_and(|gain| gain.low > 0.0 || gain.high < 0.0)
+    }
+}
+
+impl Table {
+    /// The row of this name.
+    #[must_use]
+    pub fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+
+    /// One line a row and metric.
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut csv =
+            "method,standing,metric,value,low,high,gain,gain_low,gain_high,relative_gain,calls,tokens\n".to_owned();
+        for row in &self.rows {
+            for (metric, cell) in self.metrics.iter().zip(&row.cells) {
+                let Interval { mean, low, high } = cell.value;
+                let gain =
+                    cell.gain.map_or(",,".to_owned(), |gain| format!("{},{},{}", gain.mean, gain.low, gain.high));
+                let relative = cell.relative_gain.map(|share| share.to_string()).unwrap_or_default();
+                let standing = word(row.standing);
+                writeln!(
+                    csv,
+                    "{},{standing},{},{mean},{low},{high},{gain},{relative},{},{}",
+                    quoted(&row.name),
+                    quoted(&metric.name),
+                    row.calls,
+                    row.tokens
+                )
+                .expect("writing to a string cannot fail");
+            }
+        }
+        csv
+    }
+
+    /// A picture for one metric: every row's mean and interval, and where the best baseline lies. None if there is no
+    /// such metric.
+    #[must_use]
+    pub fn to_svg(&self, metric: usize) -> Option<String> {
+        (metric < self.metrics.len()).then(|| plot::forest(self, metric))
+    }
+}
+
+impl fmt::Display for Table {
+    /// Three decimals; `*` where the interval of the gain leaves out zero.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wide = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(6);
+        write!(f, "{:wide$}", "method")?;
+        for metric in &self.metrics {
+            let arrow = if metric.better == Better::Higher { "higher is better" } else { "lower is better" };
+            write!(f, "  {:<20}  {:<26}", format!("{} ({arrow})", metric.name), "   gain over best baseline")?;
+        }
+        writeln!(f, "  {:>8}  {:>10}", "calls", "tokens")?;
+        for row in &self.rows {
+            write!(f, "{:wide$}", row.name)?;
+            for cell in &row.cells {
+                let Interval { mean, low, high } = cell.value;
+                write!(f, "  {:<24}", format!("{mean:.3} [{low:.3}, {high:.3}]"))?;
+                let gain = cell.gain.map_or("(best baseline)".to_owned(), |gain| {
+                    let star = if cell.is_significant() { "*" } else { "" };
+                    format!("{:+.3} [{:+.3}, {:+.3}]{star}", gain.mean, gain.low, gain.high)
+                });
+                write!(f, "  {gain:<26}")?;
+            }
+            writeln!(f, "  {:>8}  {:>10}", row.calls, row.tokens)?;
+        }
+        write!(
+            f,
+            "{} queries of {} users; {}% intervals by bootstrap over users; * leaves out zero",
+            self.queries,
+            self.users,
+            self.confidence * 100.0
+        )
+    }
+}
+
+pub(super) fn word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Baseline => "baseline",
+        Standing::Reference => "reference",
+        Standing::System => "system",
+        Standing::Control => "control",
+    }
+}
+
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
