@@ -33,9 +33,13 @@ pub(super) fn vector(v: i8) -> Vec<f32> {
     vec![f32::from(v), 1.0, f32::from(v / 3), -0.5]
 }
 
+pub(super) fn text(user: u8, v: i8) -> String {
+    format!("canary{user} shared{}", v % 5)
+}
+
 pub(super) fn entry(user: u8, id: u64, v: i8) -> Entry {
-    let text = format!("canary{user} shared{}", v % 5);
-    Entry::new(Record::new(RecordId::new(id), Time::from_unix_millis(i64::from(v)), text, ""), vector(v))
+    let time = Time::from_unix_millis(i64::from(v));
+    Entry::new(Record::new(RecordId::new(id), time, text(user, v), ""), vector(v))
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use hydra_store::{Batch, Store, StoreKey, Table};
 use hydra_types::{RecordId, Scope, Scored, UserId};
 use proptest::prelude::*;
 
-use super::history::{DIMENSIONS, entry, vector};
+use super::history::{DIMENSIONS, entry, text, vector};
 
 const USERS: u8 = 4;
 
@@ -145,20 +145,31 @@ fn run(steps: &[(u8, usize, Step)]) {
             Step::Head => drop(store.commit(&Batch::new(&own).put(HEADS, [1], [user; 40])).unwrap()),
             Step::Forget => {
                 let answers = |histories: &[[StoredHistory; 2]]| -> Vec<_> {
-                    let others = (0..USERS).filter(|&other| other != user);
-                    others
-                        .flat_map(|other| histories[usize::from(other)].each_ref().map(|h| answers(h, other)))
-                        .collect()
+                    let of = |other: u8| {
+                        let [first, second] = &histories[usize::from(other)];
+                        [first, second, &open(&store, other)].map(|history| answers(history, other))
+                    };
+                    (0..USERS).filter(|&other| other != user).flat_map(of).collect()
                 };
                 let before = answers(&histories);
+                let had_data = store.vault(&own).is_some();
                 let keys = std::fs::read(folder.join("keys")).unwrap();
                 store.forget(&own).unwrap();
-                records.clear();
                 assert!(histories[usize::from(user)].iter().all(|history| history.view(&own).unwrap().is_empty()));
                 assert!(answers(&histories) == before, "forgetting user {user} changed an answer of another");
+
+                let erased = std::fs::read(folder.join("keys")).unwrap();
+                let gone: Vec<_> = keys.chunks(128).zip(erased.chunks(128)).filter(|(old, new)| old != new).collect();
+                assert_eq!(gone.len(), usize::from(had_data), "one key is erased, and no other is touched");
                 let files = files(&folder);
-                for (old, new) in keys.chunks(128).zip(std::fs::read(folder.join("keys")).unwrap().chunks(128)) {
-                    assert!(old == new || !holds(&files, &old[8..]), "the key is on disk");
+                for (key, _) in gone {
+                    assert!(holds(&[keys.clone()], &key[8..]), "the search finds what is there");
+                    assert!(!holds(&files, &key[8..]), "the key is on disk");
+                }
+                for (id, v) in std::mem::take(records) {
+                    assert!(!holds(&files, text(user, v).as_bytes()), "the text of record {id} is on disk");
+                    let vector: Vec<u8> = vector(v).iter().flat_map(|number| number.to_le_bytes()).collect();
+                    assert!(!holds(&files, &vector), "the vector of record {id} is on disk");
                 }
             }
             Step::Reopen => {
@@ -182,7 +193,7 @@ fn run(steps: &[(u8, usize, Step)]) {
                 .map(|record| {
                     let v = i8::try_from(record.time().unix_millis()).unwrap();
                     // By hand: the text that was put there, of this user and no other.
-                    assert_eq!(record.input(), format!("canary{user} shared{}", v % 5));
+                    assert_eq!(record.input(), text(user, v));
                     (record.id().get(), v)
                 })
                 .collect()
