@@ -1,7 +1,7 @@
 //! Weights in, bundle out: model families as ONNX graphs, and the gate that each must pass.
 //!
 //! [`Folder::open`] reads what is published (`config.json`, `tokenizer.json`, `model.safetensors` or shards), [`build`]
-//! makes the graph, [`export`] passes it through the gate and writes a bundle that `hydra-onnx` opens. Families: BERT,
+//! makes the graph, [`export()`] passes it through the gate and writes a bundle that `hydra-onnx` opens. Families: BERT,
 //! RoBERTa and XLM-R, DistilBERT, MPNet; sentence encoders and sequence classifiers (cross-encoders). Python is not needed.
 //!
 //! ```

@@ -10,7 +10,7 @@
 //! - [`fit_facets`] trains a few heads that all share, and the [`Router`] that reads off a history which of them a user is: a
 //!   head for whoever was never fitted.
 //! - [`Calibration`] turns scores into probabilities that can be acted on, for everybody and for each user.
-//! - [`pack`] and [`unpack`] turn heads into a few KiB and back; [`ResidentHeads`] keeps those in memory that are needed.
+//! - [`pack()`] and [`unpack`] turn heads into a few KiB and back; [`ResidentHeads`] keeps those in memory that are needed.
 //!
 //! ```
 //! use std::sync::Arc;

@@ -204,7 +204,7 @@ impl Encoder {
     }
 
     /// Whether the numbers of a row depend, beyond rounding, on the rows that are encoded with it: a per-tensor int8
-    /// bundle with [`Rows::Together`](crate::Rows::Together).
+    /// bundle with [`Rows::Together`].
     #[must_use]
     pub fn rows_interact(&self) -> bool {
         self.engine.rows_interact()

@@ -20,7 +20,7 @@ pub(crate) struct Job<'a> {
     /// afterwards the head's own after `tanh`.
     pub(crate) inner: &'a mut [f32],
     pub(crate) stride: usize,
-    /// [`Kind::extra`] numbers a row.
+    /// [`Kind::extra`](crate::Kind) numbers a row.
     pub(crate) extra: &'a mut [f32],
     /// The log-odds.
     pub(crate) out: &'a mut [f32],
