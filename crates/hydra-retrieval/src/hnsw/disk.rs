@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 pub(super) trait Disk {
+    /// The folder and those above it, where they are missing; they survive a crash.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
     /// A file with these bytes, in place of any that was there; they survive a crash.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
@@ -20,7 +21,13 @@ pub(super) struct Real;
 
 impl Disk for Real {
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder)
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.create_folder(parent)?;
+        fs::create_dir(folder)?;
+        self.sync_folder(parent)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -123,16 +123,29 @@ fn a_first_save_that_fails_leaves_no_index() {
     }
 }
 
+#[test]
+fn folders_that_are_missing_are_made() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("of/the/index");
+    index(3).save(&folder).unwrap();
+    assert_eq!(load(&folder).unwrap().table.len(), 3);
+    let in_the_way = folder.join(MANIFEST);
+    assert!(matches!(index(3).save(&in_the_way), Err(SaveError::Io { path, .. }) if path == in_the_way));
+}
+
 /// A disk that goes off after `steps` operations. What a file holds is durable when it was written, for that syncs it;
 /// its name is only when the folder was synced.
 struct GoingOff {
     steps: Cell<usize>,
     durable: RefCell<Names>,
-    /// Changes of names, any of which may be lost.
-    loose: RefCell<Vec<Vec<(PathBuf, Option<Vec<u8>>)>>>,
+    /// What each operation did to names since; any of it may be lost.
+    loose: RefCell<Vec<Vec<Renaming>>>,
 }
 
 type Names = BTreeMap<PathBuf, Vec<u8>>;
+
+/// A name, and the bytes that it then stands for; none if it is gone.
+type Renaming = (PathBuf, Option<Vec<u8>>);
 
 impl GoingOff {
     fn new(steps: usize, folder: &Path) -> Self {
@@ -140,7 +153,7 @@ impl GoingOff {
         Self { steps: Cell::new(steps), durable: RefCell::new(durable.collect()), loose: RefCell::default() }
     }
 
-    fn step(&self, names: Vec<(PathBuf, Option<Vec<u8>>)>, whole: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    fn step(&self, names: Vec<Renaming>, whole: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let left = self.steps.get().checked_sub(1).ok_or_else(|| io::Error::other("the machine is off"))?;
         self.steps.set(left);
         self.loose.borrow_mut().push(names);
