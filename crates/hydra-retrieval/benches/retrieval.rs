@@ -1,8 +1,9 @@
 //! How fast, how exact, and against what people do today.
 //!
-//! `cargo bench -p hydra-retrieval --bench retrieval` prints the figures; with `-- --json`, as one JSON object that has the
-//! tables behind them too. Progress and tables go to standard error. Everything that is compared runs in one process on
-//! the same data, on one thread but for builds. Four minutes on two cores, most of them for building with `hnsw_rs`.
+//! `cargo bench -p hydra-retrieval --bench retrieval` prints the figures; with `-- --json`, as one JSON object. Progress,
+//! the tables behind the figures, and where the plot of exact scan against graph lies go to standard error. Everything
+//! that is compared runs in one process on the same data, on one thread but for builds. Four minutes on two cores, most of
+//! them for building with `hnsw_rs`.
 //!
 //! "hnsw_rs called directly" is given its best case: our own AVX2 kernel as its distance, since the one that it comes with
 //! on stable Rust is slower. So the ratios are about layout and codes, not about a kernel that was left out.
@@ -48,8 +49,8 @@ struct Args {
     #[arg(long, default_value_t = 300)]
     queries: usize,
     /// Where to draw exact scan and graph against the number of records, as SVG.
-    #[arg(long)]
-    plot: Option<PathBuf>,
+    #[arg(long, default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/exact_until.svg"))]
+    plot: PathBuf,
     /// What `cargo bench` passes to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -64,7 +65,7 @@ fn main() {
     if args.json {
         println!("{}", Value::Object(report.keys));
     } else {
-        for (name, value) in report.keys.iter().filter(|(_, value)| value.is_number()) {
+        for (name, value) in &report.keys {
             println!("{name}: {value}");
         }
     }
@@ -77,15 +78,11 @@ struct Report {
 }
 
 impl Report {
-    /// A figure, rounded to what a measurement can mean.
+    /// A figure, rounded to what a measurement can mean; null where it could not be measured.
     fn key(&mut self, name: &str, value: f64) {
         let value = format!("{value:.4}").parse().unwrap_or(f64::NAN);
         self.line(&format!("{name}: {value}"));
         self.keys.insert(name.to_owned(), value.into());
-    }
-
-    fn table<const N: usize>(&mut self, name: &str, rows: &[[f64; N]]) {
-        self.keys.insert(name.to_owned(), rows.iter().map(|row| Value::from(row.to_vec())).collect());
     }
 
     fn line(&self, line: &str) {

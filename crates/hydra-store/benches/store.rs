@@ -2,7 +2,7 @@
 //!
 //! `--users N` (100,000) and `--records N` a user (2) set the size. A record is 200 bytes of text and a vector of 384
 //! `f32`. The plain sync of a small file is measured in the same run, because a durable append cannot be faster.
-//! Progress goes to standard error.
+//! Progress goes to standard error, and with `--json` so does what is measured beside the figures of [`KEYS`].
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports")]
 
 use std::error::Error;
@@ -28,6 +28,10 @@ const APPENDS: usize = 400;
 const FORGETS: usize = 300;
 const COLD_READS: usize = 2_000;
 
+/// What is compared from one version to the next.
+const KEYS: [&str; 7] =
+    ["append_p50_us", "append_p99_us", "batched_records_per_s", "open_ms", "rss_mib", "cold_read_p99_us", "forget_ms"];
+
 struct Arguments {
     json: bool,
     users: u64,
@@ -44,7 +48,9 @@ fn main() -> Result<()> {
     }
     let report = measure(&arguments)?;
     if arguments.json {
-        println!("{report}");
+        eprintln!("{report:#}");
+        let keys = KEYS.map(|key| (key.to_owned(), report[key].clone()));
+        println!("{}", Value::Object(keys.into_iter().collect()));
     } else {
         println!("{report:#}");
     }

@@ -59,9 +59,6 @@ pub(crate) fn measure(args: &Args, report: &mut Report) {
         _ => f64::NAN,
     };
     report.key("hnsw_speedup_at_98", speedup);
-    report.key("corpus_exact_us", exact_us);
-    report.table("corpus_recall_and_us", &ours);
-    report.table("corpus_recall_and_us_of_hnsw_rs", &theirs);
     let by_default = WIDTHS.iter().position(|&width| width == DEFAULT_WIDTH).expect("it is one of them");
     crossover(args, &vectors, &queries, [vectors.len() as f64, exact_us, ours[by_default][1]], report);
 }
@@ -106,10 +103,13 @@ fn crossover(args: &Args, vectors: &[Vec<f32>], queries: &[Vec<f32>], largest: [
         None => points[last][0],
     };
     report.key("exact_until", until.round());
-    report.table("records_and_us_exact_and_by_graph", &points);
-    if let Some(path) = &args.plot {
-        draw(path, &points).unwrap();
-    }
+    draw(&args.plot, &points).unwrap();
+    report.line(&format!(
+        "exact scan and graph from {} to {} records: {}",
+        points[0][0],
+        args.corpus,
+        args.plot.display()
+    ));
 }
 
 fn index_of(vectors: &[Vec<f32>]) -> HnswIndex {
@@ -146,6 +146,7 @@ fn micros_at(curve: &[[f64; 2]], target: f64) -> Option<f64> {
 }
 
 fn draw(path: &Path, points: &[[f64; 3]]) -> Result<(), Box<dyn std::error::Error>> {
+    std::fs::create_dir_all(path.parent().ok_or("the plot needs a file name")?)?;
     let (first, last) = (points[0][0], points[points.len() - 1][0]);
     let highest = points.iter().map(|&[_, exact, graph]| exact.max(graph)).fold(1.0, f64::max);
     let canvas = SVGBackend::new(path, (640, 420)).into_drawing_area();
