@@ -1,12 +1,13 @@
-//! `cargo xtask torture`: kills a writing process, again and again, and looks at what is left.
+//! `cargo xtask torture`: kills a writing process, again and again, looks at what is left, and damages files bit by bit.
 
 use anyhow::Result;
 
 use crate::cargo;
 
-/// Kill a writing process at random points and check what is left: nothing that was acknowledged may be lost.
+/// Kill a writing process at random points and check what is left: nothing that was acknowledged may be lost. Then flip
+/// every bit of a store's files, and cut them off at every byte.
 ///
-/// `cargo xtask test` does the same for a few rounds. A seed repeats a run.
+/// `cargo xtask test` does the same for a few rounds and some of the bits. A seed repeats a run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many processes to kill, for each kind of file.
@@ -17,14 +18,14 @@ pub(crate) struct Args {
     seed: u64,
 }
 
-/// `(package, tests that kill a child)`.
-const TESTS: &[(&str, &str)] = &[("hydra-store", "crash"), ("hydra-retrieval", "crash")];
+/// `(package, modules of tests that go on for as long as they are told)`.
+const TESTS: &[(&str, &[&str])] = &[("hydra-retrieval", &["crash::"]), ("hydra-store", &["crash::", "flips::"])];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    for (package, test) in TESTS {
+    for (package, modules) in TESTS {
         eprintln!("{package}: {} rounds, seed {}", args.rounds, args.seed);
-        let mut torture = cargo::cargo(["test", "--release", "-p", package, "--test", "it", test, "--", "--nocapture"]);
-        torture.env("HYDRA_TORTURE_ROUNDS", args.rounds.to_string());
+        let mut torture = cargo::cargo(["test", "--release", "-p", package, "--lib", "--test", "it", "--"]);
+        torture.args(*modules).env("HYDRA_TORTURE_ROUNDS", args.rounds.to_string());
         cargo::run(torture.env("HYDRA_TORTURE_SEED", args.seed.to_string()))?;
     }
     Ok(())

@@ -17,10 +17,16 @@ use super::{Disk, DiskFile};
 pub(crate) enum Failure {
     /// It reports an error and does nothing; what follows works again.
     Error,
+    /// Half of it happens and it reports an error, as on a full disk; what follows works again.
+    Short,
     /// Half of it happens, then the machine is off.
     Torn,
     /// Nothing of it happens: the machine is off.
     Off,
+}
+
+impl Failure {
+    pub(crate) const ALL: [Self; 4] = [Self::Error, Self::Short, Self::Torn, Self::Off];
 }
 
 /// A file system in memory.
@@ -149,6 +155,7 @@ impl State {
         match self.fail_at {
             Some((at, failure)) if at == self.operations => match failure {
                 Failure::Error => Err(io::Error::other("this operation fails")),
+                Failure::Short => Ok(true),
                 Failure::Torn => {
                     self.off = true;
                     Ok(true)
@@ -166,7 +173,7 @@ impl State {
     fn whole_operation(&mut self) -> io::Result<()> {
         match self.operation()? {
             false => Ok(()),
-            true => Err(io::Error::other("the machine went off")),
+            true => Err(io::Error::other("this operation fails")),
         }
     }
 
@@ -268,7 +275,7 @@ impl StorageBackend for SimFile {
         let change = Pending::Write(usize::try_from(offset).unwrap(), data.to_vec());
         if torn {
             state.change(self.inode, change.torn(0.5));
-            return Err(io::Error::other("the machine went off"));
+            return Err(io::Error::other("this write fails half way"));
         }
         state.change(self.inode, change);
         Ok(())

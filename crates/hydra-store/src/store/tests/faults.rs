@@ -118,7 +118,7 @@ fn a_fault_at_any_operation_leaves_old_or_new() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
 
     for nth in 1..=operations {
-        for failure in [Failure::Error, Failure::Torn, Failure::Off] {
+        for failure in Failure::ALL {
             let disk = SimDisk::default();
             disk.fail_at(nth, failure);
             let done = run(&disk, &steps);
@@ -168,7 +168,7 @@ fn a_fault_while_a_snapshot_is_made_leaves_the_store_and_no_half_snapshot() {
     let expected = steps.last().unwrap().after.clone();
 
     for nth in 1..=operations {
-        for failure in [Failure::Error, Failure::Torn, Failure::Off] {
+        for failure in Failure::ALL {
             let disk = SimDisk::default();
             run(&disk, &steps);
             {

@@ -1,4 +1,7 @@
 //! Every prefix and every flipped bit of a small store's files: an error of its own, or the data as they were.
+//!
+//! The file with the rows is mostly free pages, and a test run tries a part of it; where `HYDRA_TORTURE_ROUNDS` is set,
+//! everything that is in use.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -66,27 +69,88 @@ fn every_prefix_of_the_key_file_is_noticed_or_harmless() {
     }
 }
 
+/// Every one in a torture, every `usually`th else.
+fn step(usually: usize) -> usize {
+    if std::env::var_os("HYDRA_TORTURE_ROUNDS").is_some() { 1 } else { usually }
+}
+
+/// Bits of the bytes that hold something, and some of the rest: one of every `usually`th byte, or all in a torture.
+fn bits_to_try(bytes: &[u8], usually: usize) -> Vec<(usize, u8)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let used = (0..bytes.len()).filter(|&at| bytes[at] != 0).step_by(step(usually));
+    let mut tried: Vec<_> = if step(usually) == 1 {
+        used.flat_map(|at| (0..8).map(move |bit| (at, 1 << bit))).collect()
+    } else {
+        used.map(|at| (at, 1 << rng.random_range(0..8))).collect()
+    };
+    tried.extend((0..2500 / usually).map(|_| (rng.random_range(0..bytes.len()), 1 << rng.random_range(0..8))));
+    tried
+}
+
 #[test]
 fn the_file_with_the_rows_is_refused_whole_or_read_right() {
     let (disk, model) = small();
     let path = folder().join(ROWS_FILE);
     let good = disk.bytes(&path);
-    // Most of the file is free pages: the pages that hold something are tried bit by bit at a stride, the rest at random.
-    let mut rng = ChaCha8Rng::seed_from_u64(9);
-    let used = (0..good.len()).filter(|&at| good[at] != 0).step_by(5);
-    let free = (0..500).map(|_| rng.random_range(0..good.len())).collect::<Vec<_>>();
     let mut noticed = 0;
-    let places: Vec<_> = used.chain(free).collect();
-    for &at in &places {
+    let bits = bits_to_try(&good, 5);
+    for &(at, bit) in &bits {
         let mut bad = good.clone();
-        bad[at] ^= 1 << rng.random_range(0..8);
+        bad[at] ^= bit;
         let found = outcome(&disk.with_bytes(&path, &bad), &model);
         assert!(["as it was", "Backend", "NotAStore"].contains(&found.as_str()), "byte {at}: {found}");
         noticed += usize::from(found != "as it was");
     }
-    assert!(noticed > 50, "only {noticed} of {} were noticed: the test tries the wrong bytes", places.len());
-    for len in (0..good.len()).step_by(997) {
+    assert!(noticed > 50, "only {noticed} of {} were noticed: the test tries the wrong bits", bits.len());
+    for len in (0..good.len()).step_by(step(997)) {
         let found = outcome(&disk.with_bytes(&path, &good[..len]), &model);
+        assert!(["Truncated", "Backend"].contains(&found.as_str()), "{len} bytes: {found}");
+    }
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_or_restored_right() {
+    let (disk, model) = small();
+    let (snapshot, restored) = (Path::new("snapshot"), Path::new("restored"));
+    open(&disk).unwrap().snapshot(snapshot).unwrap();
+    let outcome = |name: &str, bytes: &[u8]| {
+        let disk = disk.with_bytes(&snapshot.join(name), bytes);
+        let outcome = match snapshot::restore_on(super::disk(&disk), snapshot, restored, &key()) {
+            Ok(store) if contents(&store, 4).unwrap() == model => "as it was".into(),
+            Ok(_) => "OTHER DATA".into(),
+            Err(error) => variant(&error),
+        };
+        assert_eq!(disk.exists(restored).unwrap(), outcome == "as it was", "a snapshot that is refused leaves nothing");
+        assert_eq!(disk.bytes(&snapshot.join(name)), bytes, "restoring does not touch the snapshot");
+        outcome
+    };
+    let flipped = |name: &str, at: usize, bit: u8| {
+        let mut bad = disk.bytes(&snapshot.join(name));
+        bad[at] ^= bit;
+        outcome(name, &bad)
+    };
+
+    let keys = disk.bytes(&snapshot.join(KEYS_FILE));
+    for bit in (0..8 * keys.len()).step_by(step(3)) {
+        let expected = match bit / 8 {
+            0..8 => "NotAStore",
+            8..128 => "Damaged",
+            128..256 | 384..512 => "DamagedKey",
+            _ => "as it was",
+        };
+        assert_eq!(flipped(KEYS_FILE, bit / 8, 1 << (bit % 8)), expected, "bit {bit}");
+    }
+    for len in (0..keys.len()).step_by(step(3)) {
+        assert_eq!(outcome(KEYS_FILE, &keys[..len]), "Truncated", "{len} bytes");
+    }
+
+    let rows = disk.bytes(&snapshot.join(ROWS_FILE));
+    for (at, bit) in bits_to_try(&rows, 50) {
+        let found = flipped(ROWS_FILE, at, bit);
+        assert!(["as it was", "Backend", "NotAStore"].contains(&found.as_str()), "byte {at}: {found}");
+    }
+    for len in (0..rows.len()).step_by(61 * step(163)) {
+        let found = outcome(ROWS_FILE, &rows[..len]);
         assert!(["Truncated", "Backend"].contains(&found.as_str()), "{len} bytes: {found}");
     }
 }
