@@ -1,5 +1,8 @@
 //! One suite for every [`Retriever`].
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use hydra_retrieval::*;
 use hydra_types::{Record, RecordId, Scope, Scored, Time, UserId};
 use proptest::prelude::*;
@@ -224,6 +227,49 @@ fn reciprocal_ranks_are_added() {
         assert!((f64::from(score.get()) - expected).abs() < 1e-7);
     }
     assert!(Fused::new(Fusion::Weighted, &recent).and(words, f64::NAN).is_err());
+}
+
+#[test]
+fn weighted_scores_are_stretched_to_one_range_and_added() {
+    let world = World::new(40, 10);
+    let history = world.history(SearchMode::Exact, Metric::Cosine);
+    let view = history.view(&world.scope).unwrap();
+    let query = Query::new().vector(&world.vectors[3]).text("w2 w4");
+    let search = |retriever: &dyn Retriever| -> BTreeMap<RecordId, f64> {
+        let found = retriever.search(&query, 40, &Filter::all(), &mut Scratch::new()).unwrap();
+        found.into_iter().map(|scored| (scored.id, f64::from(scored.score.get()))).collect()
+    };
+    let (nearest, words) = (view.nearest(), view.lexical());
+    let fused = search(&Fused::new(Fusion::Weighted, &nearest).and(words, 3.0).unwrap());
+    let stretched = |retriever| {
+        let scores = search(retriever);
+        let (low, high) = scores.values().fold((f64::MAX, f64::MIN), |(low, high), &s| (low.min(s), high.max(s)));
+        scores.into_iter().map(|(id, score)| (id, (score - low) / (high - low))).collect::<BTreeMap<_, _>>()
+    };
+    let (by_vector, by_words) = (stretched(&nearest), stretched(words));
+    assert_eq!(fused.len(), 40);
+    for (id, score) in fused {
+        assert!((score - (by_vector[&id] + 3.0 * by_words[&id])).abs() < 1e-6);
+    }
+    // Where a ranking tells nothing apart, each of its records gets the whole weight.
+    let nothing = Query::new().vector(&world.vectors[3]).text("nothing in common");
+    let fused = Fused::new(Fusion::Weighted, words).and(words, 0.5).unwrap();
+    let found = fused.search(&nothing, 40, &Filter::all(), &mut Scratch::new()).unwrap();
+    assert!(found.len() == 40 && found.iter().all(|scored| (scored.score.get() - 1.5).abs() < 1e-6));
+}
+
+#[test]
+fn the_newest_come_first() {
+    let world = World::new(60, 11);
+    let history = world.history(SearchMode::Exact, Metric::Cosine);
+    let filter = Filter::all().before(Time::from_unix_millis(4));
+    let recent = history.view(&world.scope).unwrap().recent();
+    let found = recent.search(&Query::new(), 60, &filter, &mut Scratch::new()).unwrap();
+    let mut expected: Vec<_> = world.facts.iter().map(|&(id, time, _)| (Reverse(time), id)).collect();
+    expected.retain(|(time, _)| time.0 < Time::from_unix_millis(4));
+    expected.sort();
+    let ids = |pairs: Vec<(Reverse<Time>, RecordId)>| pairs.into_iter().map(|(_, id)| id).collect::<Vec<_>>();
+    assert_eq!(found.iter().map(|scored| scored.id).collect::<Vec<_>>(), ids(expected));
 }
 
 #[test]

@@ -192,3 +192,37 @@ fn a_fault_while_a_snapshot_is_made_leaves_the_store_and_no_half_snapshot() {
         }
     }
 }
+
+#[test]
+fn a_fault_while_a_snapshot_is_restored_leaves_the_snapshot_and_no_half_store() {
+    let steps = steps();
+    let (snapshot, target, later) = (Path::new("snapshot"), Path::new("restored"), Path::new("later"));
+    let made = SimDisk::default();
+    run(&made, &steps);
+    open(&made).unwrap().snapshot(snapshot).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    let again = |rng: &mut ChaCha8Rng| made.after_crash(Loss::Nothing, rng);
+    let restore = |disk: &SimDisk, to| snapshot::restore_on(super::disk(disk), snapshot, to, &key());
+    let whole = again(&mut rng);
+    drop(restore(&whole, target).unwrap());
+    let expected = &steps.last().unwrap().after;
+
+    for nth in 1..=whole.operations() {
+        for failure in Failure::ALL {
+            let disk = again(&mut rng);
+            disk.fail_at(nth, failure);
+            let restored = restore(&disk, target).is_ok();
+            for loss in [Loss::Nothing, Loss::AllUnsynced, Loss::SomeUnsynced] {
+                let case = format!("operation {nth}, {failure:?}, loss {loss:?}");
+                let found = disk.after_crash(loss, &mut rng);
+                match StoreOptions::new().open_on(super::disk(&found), target, &key()) {
+                    Ok(store) => assert_eq!(contents(&store, USERS).unwrap(), *expected, "{case}"),
+                    Err(OpenError::NotFound { .. }) => assert!(!restored, "{case}"),
+                    Err(error) => panic!("{case}: {error:?}"),
+                }
+                let store = restore(&found, later).unwrap_or_else(|error| panic!("{case}: {error:?}"));
+                assert_eq!(contents(&store, USERS).unwrap(), *expected, "{case}");
+            }
+        }
+    }
+}
