@@ -1,9 +1,9 @@
 //! How fast, how exact, and against what people do today.
 //!
-//! `cargo bench -p hydra-retrieval --bench retrieval` prints the figures; with `-- --json`, as one JSON object. Progress,
-//! the tables behind the figures, and where the plot of exact scan against graph lies go to standard error. Everything
-//! that is compared runs in one process on the same data, on one thread but for builds. Four minutes on two cores, most of
-//! them for building with `hnsw_rs`.
+//! `cargo xtask bench retrieval` prints the figures; with `--json`, as one JSON object. Progress, the tables behind the
+//! figures, and where the plot of exact scan against graph lies go to standard error. Everything that is compared runs in
+//! one process on the same data, on one thread but for builds. Four minutes on two cores, most of them for building with
+//! `hnsw_rs`.
 //!
 //! "hnsw_rs called directly" is given its best case: our own AVX2 kernel as its distance, since the one that it comes with
 //! on stable Rust is slower. So the ratios are about layout and codes, not about a kernel that was left out.

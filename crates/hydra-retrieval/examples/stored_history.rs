@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(store);
 
     let store = Arc::new(Store::open(&folder, &key)?);
-    let text = "a walk in the forest";
+    let text = "a spirit in the forest";
     let vector = letters(text);
     for (name, scope) in [("ada", &ada), ("bob", &bob)] {
         let history = open(&store, scope)?;

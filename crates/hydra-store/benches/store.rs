@@ -1,4 +1,4 @@
-//! How fast appends, bulk loads, opening, cold reads and forgetting are: `cargo bench -p hydra-store -- --json`.
+//! How fast appends, bulk loads, opening, cold reads and forgetting are: `cargo xtask bench store --json`.
 //!
 //! `--users N` (100,000) and `--records N` a user (2) set the size. A record is 200 bytes of text and a vector of 384
 //! `f32`. The plain sync of a small file is measured in the same run, because a durable append cannot be faster.
