@@ -28,6 +28,9 @@ impl StoreKey {
 
     /// Draws a key and writes it to a new file that only its owner may read.
     ///
+    /// A crash before this returns may leave a file that [`read_file`](Self::read_file) refuses. Nothing was sealed with
+    /// it: delete it and draw another.
+    ///
     /// # Errors
     /// [`StoreKeyError::AlreadyExists`] if there is a file: a store key is never overwritten.
     pub fn create_file(path: &Path) -> Result<Self, StoreKeyError> {
