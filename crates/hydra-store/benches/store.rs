@@ -32,7 +32,15 @@ const COLD_READS: usize = 2_000;
 const KEYS: [&str; 7] =
     ["append_p50_us", "append_p99_us", "batched_records_per_s", "open_ms", "rss_mib", "cold_read_p99_us", "forget_ms"];
 
+const USAGE: &str = "\
+How fast appends, bulk loads, opening, cold reads and forgetting are.
+
+  --json       one JSON object on standard output, and nothing else
+  --users N    users in the store (100,000)
+  --records N  records a user (2)";
+
 struct Arguments {
+    help: bool,
     json: bool,
     users: u64,
     records: u64,
@@ -42,6 +50,10 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = arguments()?;
+    if arguments.help {
+        println!("{USAGE}");
+        return Ok(());
+    }
     if let Some(folder) = &arguments.probe {
         println!("{}", probe(Path::new(folder), arguments.users)?);
         return Ok(());
@@ -58,18 +70,19 @@ fn main() -> Result<()> {
 }
 
 fn arguments() -> Result<Arguments> {
-    let mut parsed = Arguments { json: false, users: 100_000, records: 2, probe: None };
+    let mut parsed = Arguments { help: false, json: false, users: 100_000, records: 2, probe: None };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
+            "--help" | "-h" => parsed.help = true,
             "--json" => parsed.json = true,
             "--users" => parsed.users = value()?.parse()?,
             "--records" => parsed.records = value()?.parse()?,
             "--probe" => parsed.probe = Some(value()?),
             // What `cargo bench` passes to every bench.
             "--bench" => {}
-            _ => return Err(format!("unknown argument {argument}: --json, --users N, --records N").into()),
+            _ => return Err(format!("unknown argument {argument}: --help lists them").into()),
         }
     }
     if parsed.users < FORGETS as u64 {
