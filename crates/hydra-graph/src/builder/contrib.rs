@@ -19,7 +19,7 @@ pub struct BlockMatrix {
     pub columns: usize,
     /// 4 or 8.
     pub bits: usize,
-    /// Numbers of a block: a power of two from 16.
+    /// Numbers of a block: a power of two from 16 to 256.
     pub block: usize,
 }
 

@@ -20,7 +20,7 @@ pub(super) fn mat_mul_n_bits(call: &Call<'_>) -> Result<Vec<Fact>, OpError> {
     };
     let (inner, columns) = (size("K", |k| k > 0)?, size("N", |n| n > 0)?);
     let bits = size("bits", |bits| matches!(bits, 4 | 8))?;
-    let block = size("block_size", |block| block >= 16 && block.is_power_of_two())?;
+    let block = size("block_size", |block| (16..=256).contains(&block) && block.is_power_of_two())?;
     let blocks = inner.div_ceil(block);
     same(call, 1, &[columns, blocks, block * bits / 8])?;
     same(call, 2, &[columns, blocks])?;
@@ -43,25 +43,41 @@ pub(super) fn group_query_attention(call: &Call<'_>) -> Result<Vec<Fact>, OpErro
     call.one_of(5, &[I32])?;
     call.one_of(6, &[I32])?;
     call.one_of(9, &[I64])?;
-    if call.optional(1).is_some() || call.optional(2).is_some() {
-        return Err(OpError::InputCount { least: 9, most: 9, got: 11 });
+    rank(call.input(0), 0, 3, "[batch, seq, (heads + 2 x shared) x size]")?;
+    for input in [3, 4] {
+        rank(call.input(input), input, 4, "[batch, shared, cache, size]")?;
     }
-    rank(call.input(0), 0, 3, "[batch, seq, heads x size]")?;
-    rank(call.input(3), 3, 4, "[batch, heads, cached, size]")?;
-    rank(call.input(10), 10, 4, "[batch or 1, heads or 1, seq, all]")?;
-    let heads = usize::try_from(call.required_int("num_heads")?).map_err(|_| call.attribute_error("num_heads"))?;
-    let shared =
-        usize::try_from(call.required_int("kv_num_heads")?).map_err(|_| call.attribute_error("kv_num_heads"))?;
-    if shared == 0 || !heads.is_multiple_of(shared) {
+    rank(call.input(5), 5, 1, "[batch]")?;
+    if call.input(6).rank() > 1 {
+        return Err(OpError::Rank { input: 6, expected: "one number", shape: call.input(6).shape().to_vec() });
+    }
+    for input in [7, 8] {
+        rank(call.input(input), input, 2, "[positions, size / 2]")?;
+    }
+    rank(call.input(9), 9, 2, "[batch, seq]")?;
+    rank(call.input(10), 10, 4, "[batch or 1, heads or 1, seq, total]")?;
+    let positive = |name: &str| {
+        let value = usize::try_from(call.required_int(name)?).ok().filter(|value| *value > 0);
+        value.ok_or_else(|| call.attribute_error(name))
+    };
+    let (heads, shared) = (positive("num_heads")?, positive("kv_num_heads")?);
+    if !heads.is_multiple_of(shared) {
         return Err(call.attribute_error("kv_num_heads"));
     }
+    let all = heads.checked_add(2 * shared).ok_or_else(|| call.attribute_error("num_heads"))?;
     let (packed, past) = (call.input(0).shape(), call.input(3).shape());
-    if past != call.input(4).shape() {
-        equal_dims("cached keys and values", &past[2], &call.input(4).shape()[2])?;
+    for (keys, values) in past.iter().zip(call.input(4).shape()) {
+        equal_dims("cached keys and values", keys, values)?;
     }
     equal_dims("the heads of the cache", &past[1], &Dim::Fixed(shared))?;
     let size = past[3].clone();
-    equal_dims("queries, keys and values", &packed[2], &Dim::Fixed(heads + 2 * shared).product(&size))?;
+    equal_dims("queries, keys and values", &packed[2], &Dim::Fixed(all).product(&size))?;
+    equal_dims("rows of the tokens and of the cache", &packed[0], &past[0])?;
+    equal_dims("rows and lengths", &packed[0], &call.input(5).shape()[0])?;
+    for (cosines, sines) in call.input(7).shape().iter().zip(call.input(8).shape()) {
+        equal_dims("cosines and sines", cosines, sines)?;
+    }
+    equal_dims("rows and positions", &packed[0], &call.input(9).shape()[0])?;
     equal_dims("positions and tokens", &packed[1], &call.input(9).shape()[1])?;
     equal_dims("the mask and the tokens", &packed[1], &call.input(10).shape()[2])?;
     let attended = Fact::new(F32, vec![packed[0].clone(), packed[1].clone(), Dim::Fixed(heads).product(&size)]);

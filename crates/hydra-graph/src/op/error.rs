@@ -24,6 +24,12 @@ pub enum OpError {
         /// Which input.
         input: usize,
     },
+    /// An input was given that this use of the operator has no place for.
+    #[error("input {input} is given, but only the form without it is supported: leave it out")]
+    UnexpectedInput {
+        /// Which input.
+        input: usize,
+    },
     /// Too few or too many outputs.
     #[error("makes {expected} outputs, got {got} names for them")]
     OutputCount {

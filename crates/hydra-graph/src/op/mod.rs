@@ -43,6 +43,8 @@ struct Spec {
     since: u32,
     least_inputs: usize,
     most_inputs: usize,
+    /// Inputs before the last that are never given.
+    left_out: &'static [usize],
     /// Fewest outputs; the inference function says the most.
     outputs: usize,
     attributes: &'static [(&'static str, Kind)],
@@ -58,8 +60,12 @@ impl Spec {
         if !(least..=most).contains(&got) {
             return Err(OpError::InputCount { least, most, got });
         }
-        if let Some(input) = call.inputs[..least].iter().position(Option::is_none) {
+        let left_out = |input: &usize| call.inputs[*input].is_none() && !self.left_out.contains(input);
+        if let Some(input) = (0..least).find(left_out) {
             return Err(OpError::MissingInput { input });
+        }
+        if let Some(input) = self.left_out.iter().copied().find(|input| call.optional(*input).is_some()) {
+            return Err(OpError::UnexpectedInput { input });
         }
         for (name, value) in &call.node.attributes {
             if !self.attributes.iter().any(|(known, kind)| known == name && kind.holds(value)) {
@@ -76,6 +82,7 @@ fn spec(op: &str) -> Option<Spec> {
         since: 1,
         least_inputs: *inputs.start(),
         most_inputs: *inputs.end(),
+        left_out: &[],
         outputs: usize::MAX,
         attributes,
         infer,
@@ -131,8 +138,8 @@ fn spec(op: &str) -> Option<Spec> {
             contrib::mat_mul_n_bits,
         ),
         "com.microsoft::GroupQueryAttention" => Spec {
-            // The table has no gaps: that queries, keys and values come in one input is checked with the rest.
-            least_inputs: 1,
+            // Keys and values come packed with the queries.
+            left_out: &[1, 2],
             ..of(
                 11..=11,
                 &[("do_rotary", Int), ("kv_num_heads", Int), ("num_heads", Int)],

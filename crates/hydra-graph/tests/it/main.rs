@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod contrib;
 mod files;
 mod inference;
 mod interpret;
