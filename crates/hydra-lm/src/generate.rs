@@ -108,21 +108,26 @@ impl LanguageModel {
         let mut rows: Option<Rows> = None;
         let count = prompts.iter().map(|prompt| prompt.n.get()).sum();
         let longest = prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or(0);
+        let whole =
+            prompts.iter().map(|prompt| prompt.tokens.len().saturating_add(prompt.max_tokens)).max().unwrap_or(0);
+        let capacity = whole.min(self.room(longest));
         for (index, prompt) in prompts.iter().enumerate() {
             let (read, logits, cached) = self.read(&prompt.tokens, &mut on_piece)?;
-            let length = prompt.tokens.len();
-            let mut all = match rows.take() {
-                Some(rows) => rows,
-                None => Rows::new(&self.session, &self.shape, count, self.room(longest))?,
-            };
             for answer in 0..prompt.n.get() {
-                all.copy(writers.len(), &read, 0, length);
                 let mut writer = Writer::new(index, answer, prompt, cached);
                 self.write(&mut writer, &logits, &mut on_piece)?;
+                // An answer that ends with its first token, as labels do, needs no memory.
+                if writer.finish.is_none() {
+                    if rows.is_none() {
+                        rows = Some(Rows::new(&self.session, &self.shape, count, capacity)?);
+                    }
+                    if let Some(rows) = &mut rows {
+                        rows.copy(writers.len(), &read, 0, prompt.tokens.len());
+                    }
+                }
                 writers.push(writer);
             }
             self.prefixes.keep(prompt.tokens.clone(), read);
-            rows = Some(all);
         }
         if let Some(rows) = rows {
             self.decode(&mut writers, rows, &mut on_piece)?;

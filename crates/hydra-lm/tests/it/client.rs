@@ -42,6 +42,26 @@ fn a_stream_is_the_answer_in_pieces() {
 }
 
 #[test]
+fn requests_that_begin_alike_read_the_beginning_once() {
+    let label = |record: &str| {
+        let mut label = Request::new(vec![Message::user(format!("{} {record}", "does it help? ".repeat(8)))]);
+        (label.max_tokens, label.n, label.logprobs, label.seed) = (Some(1), 8, Some(5), Some(1));
+        label
+    };
+    let client = LocalClient::new(model()).unwrap();
+    let cached: Vec<_> = ["one", "another", "a third"]
+        .map(|record| {
+            let warm = block_on(client.complete(label(record))).unwrap();
+            let fresh = block_on(LocalClient::new(model()).unwrap().complete(label(record))).unwrap();
+            assert_eq!(warm.choices, fresh.choices);
+            assert_eq!(warm.choices.len(), 8);
+            (warm.usage.cached_tokens, fresh.usage.cached_tokens)
+        })
+        .into();
+    assert!(cached[0] == (0, 0) && cached[1..].iter().all(|(warm, fresh)| *warm >= 64 && *fresh == 0), "{cached:?}");
+}
+
+#[test]
 fn too_long_a_prompt_and_too_short_a_time_are_typed_and_say_nothing_of_the_prompt() {
     let client = LocalClient::new(model()).unwrap();
     let error = block_on(client.complete(request(&"canary ".repeat(200)))).unwrap_err();

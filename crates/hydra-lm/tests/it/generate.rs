@@ -87,6 +87,27 @@ fn prompts_of_different_lengths_in_one_batch_are_answered_as_alone() {
 }
 
 #[test]
+fn answers_of_one_token_beside_longer_ones_are_drawn_as_if_alone() {
+    let prompts: Vec<_> = [(3, 1, 1), (70, 9, 3), (20, 1, 8), (12, 2, 2)]
+        .map(|(count, most, n)| {
+            let mut prompt = sampled(&some_tokens(count), most, 40);
+            (prompt.n, prompt.logprobs) = (NonZeroUsize::new(n).unwrap(), Some(5));
+            prompt
+        })
+        .into();
+    let together = run(&mut model(), &prompts);
+    for (prompt, answers) in prompts.iter().zip(&together) {
+        assert_eq!(answers.len(), prompt.n.get());
+        for (seed, answer) in (40..).zip(answers) {
+            let mut alone = prompt.clone();
+            (alone.n, alone.sampling.seed) = (NonZeroUsize::MIN, seed);
+            assert_eq!(ids(answer), ids(&run(&mut model(), &[alone])[0][0]));
+            assert!(answer.tokens.iter().all(|token| token.top.len() == 5));
+        }
+    }
+}
+
+#[test]
 fn a_long_answer_outgrows_its_first_memory_and_ends_with_the_context() {
     let mut model = model();
     // A seed whose answer does not end by itself, found by trying.
