@@ -27,7 +27,8 @@ enum Name {
     Encode,
     /// Heads: scoring, fitting, packing and the resident set.
     Heads,
-    /// The language model: prefill and decode for each weight type, several answers, shared beginnings.
+    /// The language model: prefill and decode for each weight type, several answers, shared beginnings, label calls; with
+    /// `--llama-bin FILE`, llama.cpp on the same file in the same run.
     Lm,
     /// The personal reranker: many users in one call against a loop over them, and what being personal costs.
     Rerank,
@@ -59,6 +60,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             if !args.args.iter().any(|arg| arg == option) {
                 own.extend([option.into(), export::encoder_bundle(precision)?.into_os_string()]);
             }
+        }
+    }
+    if matches!(args.name, Name::Lm) {
+        setup::run_default()?;
+        own.extend(["--gguf".into(), export::language_model_file().into_os_string()]);
+        for precision in ["fp32", "int8", "int4"] {
+            own.extend(["--bundle".into(), export::language_model_bundle(precision)?.into_os_string()]);
         }
     }
     let built =

@@ -31,13 +31,27 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// The bundle of the fetched encoder in this precision, exported if it is not there.
 pub(crate) fn encoder_bundle(precision: &str) -> Result<PathBuf> {
+    bundle("all-minilm-l6-v2", precision, &[])
+}
+
+/// The bundle of the fetched language model in this precision, exported if it is not there.
+pub(crate) fn language_model_bundle(precision: &str) -> Result<PathBuf> {
+    bundle("smollm2-135m-instruct", precision, &["--lm".into(), language_model_file().into_os_string()])
+}
+
+/// What `setup` fetched.
+pub(crate) fn language_model_file() -> PathBuf {
+    root().join(".hydra/llm/model.gguf")
+}
+
+fn bundle(name: &str, precision: &str, from: &[OsString]) -> Result<PathBuf> {
     let suffix = if precision == "fp32" { String::new() } else { format!("-{precision}") };
-    let bundle = root().join(format!("target/hydra/all-minilm-l6-v2{suffix}"));
+    let bundle = root().join(format!("target/hydra/{name}{suffix}"));
     if !bundle.join("manifest.json").exists() {
         setup::run_default()?;
         let mut export = exporter()?;
         // The standard output belongs to the command that needs the bundle: `bench --json` prints one object there.
-        export.args(["--precision", precision, "--out"]).arg(&bundle).stdout(std::io::stderr());
+        export.args(from).args(["--precision", precision, "--out"]).arg(&bundle).stdout(std::io::stderr());
         cargo::run(&mut export)?;
     }
     Ok(bundle)

@@ -1,62 +1,99 @@
-//! Prefill and decode speed for each weight type, several answers from one prompt, shared beginnings, memory.
+//! Prefill and decode speed for each weight type, several answers from one prompt, shared beginnings, label calls,
+//! memory; and llama.cpp on the same file in the same run.
 //!
-//! `cargo bench -p hydra-lm --bench lm -- [--json] [BUNDLE ..]`; without bundles, those of the fetched model under
-//! `target/hydra` that exist.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark answers on standard output")]
+//! `cargo xtask bench lm` exports the bundles first. `--help` lists the options.
+#![allow(clippy::print_stdout, reason = "a benchmark answers on standard output")]
 #![allow(clippy::cast_precision_loss, reason = "counts are small")]
+
+mod labels;
+mod llama;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use clap::Parser;
 use hydra_lm::{LanguageModel, LmOptions, Prompt, Sampling};
 use hydra_onnx::SessionOptions;
 use serde_json::{Map, Value, json};
 
+use llama::Llama;
+
+/// Measures language models.
+#[derive(Parser)]
+struct Arguments {
+    /// A bundle of a language model, one for each weight type.
+    #[arg(long = "bundle", value_name = "DIR", required = true)]
+    bundles: Vec<PathBuf>,
+    /// llama-bench of llama.cpp, or another of its programs beside which it lies: measured on the file of `--gguf`.
+    #[arg(long, value_name = "FILE", requires = "gguf")]
+    llama_bin: Option<PathBuf>,
+    /// The file that the bundles were exported from.
+    #[arg(long, value_name = "FILE")]
+    gguf: Option<PathBuf>,
+    /// How often each speed is measured; the best counts, since other work on the machine only ever adds time.
+    #[arg(long, default_value = "3", value_name = "N")]
+    rounds: usize,
+    /// Answer with one JSON object on one line.
+    #[arg(long)]
+    json: bool,
+    /// What cargo hands to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() -> Result<()> {
-    let (flags, named): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/hydra");
-    let named: Vec<PathBuf> = named.into_iter().map(PathBuf::from).collect();
-    let of_precision = |suffix: &str| root.join(format!("smollm2-135m-instruct{suffix}"));
-    let bundles = if named.is_empty() { ["", "-int8", "-int4"].map(of_precision).to_vec() } else { named };
-    let bundles: Vec<_> = bundles.into_iter().filter(|bundle| bundle.join("manifest.json").exists()).collect();
-    ensure!(
-        !bundles.is_empty(),
-        "no bundle: run `cargo xtask export-onnx --lm .hydra/llm/model.gguf --precision int8`"
-    );
+    let arguments = Arguments::parse();
+    let rounds = arguments.rounds;
+    let llama = arguments.llama_bin.as_deref().zip(arguments.gguf.as_deref());
+    let llama = llama.map(|(program, file)| Llama::new(program, file)).transpose()?;
 
     let mut table = Map::new();
-    let (mut prefill, mut decode, mut best) = (0.0_f64, 0.0_f64, None);
-    for bundle in &bundles {
-        let name = bundle.file_name().context("a bundle has a name")?.to_string_lossy().into_owned();
-        for threads in [1, 2] {
+    let (mut best, mut best_bundle, mut theirs) = (Speeds::default(), None, Speeds::default());
+    // What is measured last is what counts: two threads.
+    for threads in [1, 2] {
+        (best, theirs) = (Speeds::default(), Speeds::default());
+        for bundle in &arguments.bundles {
             let mut model = open(bundle, threads, 0)?;
-            let (read, write) = speeds(&mut model)?;
-            table.insert(format!("{name}, {threads} threads"), json!({ "prefill_tps": read, "decode_tps": write }));
-            if threads == 2 {
-                prefill = prefill.max(read);
-                if write > decode {
-                    (decode, best) = (write, Some(bundle));
+            let mut ours = Speeds::default();
+            for _ in 0..rounds {
+                ours = ours.best(speeds(&mut model)?);
+                if let Some(llama) = &llama {
+                    // Between our rounds, so that other work on the machine hits both.
+                    theirs = theirs.best(llama.speeds(READ, WRITTEN, threads)?);
                 }
             }
+            table.insert(format!("{}, {threads} threads", name(bundle)?), ours.json());
+            if ours.decode > best.decode {
+                best_bundle = Some(bundle);
+            }
+            best = best.best(ours);
+        }
+        if llama.is_some() {
+            table.insert(format!("llama.cpp, {threads} threads"), theirs.json());
         }
     }
-    let best = best.context("something was measured")?;
+    let over_llama = |ours: f64, theirs: f64| llama.is_some().then_some(ours / theirs);
+    let bundle = best_bundle.context("something was measured")?;
+    let mut model = open(bundle, 2, 0)?;
+    let n8_over_8_requests = n8_over_8_requests(&mut model, rounds)?;
     let rss = resident_mib();
+    drop(model);
     let result = json!({
-        "prefill_tps": prefill,
-        "decode_tps": decode,
-        "n8_over_8_requests": n8_over_8_requests(&mut open(best, 2, 0)?)?,
-        "prefix_speedup": prefix_speedup(best)?,
-        "prefill_over_llama": Value::Null,
-        "decode_over_llama": Value::Null,
+        "prefill_tps": best.prefill,
+        "decode_tps": best.decode,
+        "n8_over_8_requests": n8_over_8_requests,
+        "prefix_speedup": prefix_speedup(bundle, rounds)?,
+        "prefill_over_llama": over_llama(best.prefill, theirs.prefill),
+        "decode_over_llama": over_llama(best.decode, theirs.decode),
         "rss_mib": rss,
         "threads": 2,
-        "bundles": table,
+        "speeds": table,
+        "label_calls_per_s": labels::calls(&arguments.bundles, rounds)?,
     });
-    if flags.iter().any(|flag| flag == "--json") {
+    if arguments.json {
         println!("{result}");
     } else {
         println!("{result:#}");
@@ -64,7 +101,28 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn open(bundle: &std::path::Path, threads: usize, prefix_tokens: usize) -> Result<LanguageModel> {
+/// Tokens a second.
+#[derive(Clone, Copy, Default)]
+struct Speeds {
+    prefill: f64,
+    decode: f64,
+}
+
+impl Speeds {
+    fn best(self, other: Self) -> Self {
+        Self { prefill: self.prefill.max(other.prefill), decode: self.decode.max(other.decode) }
+    }
+
+    fn json(self) -> Value {
+        json!({ "prefill_tps": self.prefill, "decode_tps": self.decode })
+    }
+}
+
+fn name(bundle: &Path) -> Result<String> {
+    Ok(bundle.file_name().context("a bundle has a name")?.to_string_lossy().into_owned())
+}
+
+fn open(bundle: &Path, threads: usize, prefix_tokens: usize) -> Result<LanguageModel> {
     let threads = NonZeroUsize::new(threads).context("a thread")?;
     let session = SessionOptions::default().threads(threads);
     Ok(LanguageModel::open(bundle, &LmOptions::default().session(session).prefix_tokens(prefix_tokens))?)
@@ -79,10 +137,10 @@ fn tokens(model: &LanguageModel, count: usize, seed: usize) -> Result<Vec<u32>> 
     Ok(tokens)
 }
 
-/// The best of three: other work on the machine only ever adds time.
-fn seconds(mut run: impl FnMut() -> Result<()>) -> Result<f64> {
+/// The least of `rounds`.
+fn seconds(rounds: usize, mut run: impl FnMut() -> Result<()>) -> Result<f64> {
     let mut best = f64::INFINITY;
-    for _ in 0..3 {
+    for _ in 0..rounds {
         let start = Instant::now();
         run()?;
         best = best.min(start.elapsed().as_secs_f64());
@@ -102,38 +160,38 @@ fn answer(model: &mut LanguageModel, tokens: Vec<u32>, count: usize, most: usize
     Ok(answers[0].iter().map(|answer| answer.tokens.len()).sum())
 }
 
-/// Tokens a second of reading 512 tokens, and of writing 64 behind 32.
-fn speeds(model: &mut LanguageModel) -> Result<(f64, f64)> {
-    let long = tokens(model, 512, 1)?;
-    let reading = seconds(|| answer(model, long.clone(), 1, 1).map(drop))?;
+/// Of reading 512 tokens, and of writing 64 behind 32.
+fn speeds(model: &mut LanguageModel) -> Result<Speeds> {
+    let long = tokens(model, READ, 1)?;
+    let reading = seconds(1, || answer(model, long.clone(), 1, 1).map(drop))?;
     let short = tokens(model, 32, 2)?;
-    let first = seconds(|| answer(model, short.clone(), 1, 1).map(drop))?;
+    let first = seconds(1, || answer(model, short.clone(), 1, 1).map(drop))?;
     let mut written = 0;
-    let all = seconds(|| {
-        written = answer(model, short.clone(), 1, 65)?;
+    let all = seconds(1, || {
+        written = answer(model, short.clone(), 1, WRITTEN + 1)?;
         Ok(())
     })?;
     ensure!(written > 8, "the model ended its answer after {written} tokens");
-    Ok((512.0 / reading, (written - 1) as f64 / (all - first)))
+    Ok(Speeds { prefill: READ as f64 / reading, decode: (written - 1) as f64 / (all - first) })
 }
 
 /// Time of eight answers from one reading of 300 tokens, by that of eight requests.
-fn n8_over_8_requests(model: &mut LanguageModel) -> Result<f64> {
+fn n8_over_8_requests(model: &mut LanguageModel, rounds: usize) -> Result<f64> {
     let prompt = tokens(model, 300, 3)?;
-    let together = seconds(|| answer(model, prompt.clone(), 8, 32).map(drop))?;
-    let apart = seconds(|| (0..8).try_for_each(|_| answer(model, prompt.clone(), 1, 32).map(drop)))?;
+    let together = seconds(rounds, || answer(model, prompt.clone(), 8, 32).map(drop))?;
+    let apart = seconds(rounds, || (0..8).try_for_each(|_| answer(model, prompt.clone(), 1, 32).map(drop)))?;
     Ok(together / apart)
 }
 
 /// Time of a request of 330 tokens and one of answer with nothing known, by that with its first 300 known.
-fn prefix_speedup(bundle: &std::path::Path) -> Result<f64> {
+fn prefix_speedup(bundle: &Path, rounds: usize) -> Result<f64> {
     let mut times = Vec::new();
     for known in [0, 4_096] {
         let mut model = open(bundle, 2, known)?;
         let shared = tokens(&model, 300, 4)?;
         answer(&mut model, shared.clone(), 1, 1)?;
         let mut seed = 5;
-        times.push(seconds(|| {
+        times.push(seconds(rounds, || {
             seed += 1;
             let ending = tokens(&model, 30, seed)?;
             answer(&mut model, [shared.clone(), ending].concat(), 1, 1).map(drop)
@@ -148,3 +206,7 @@ fn resident_mib() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib / 1024)
 }
+
+/// Tokens of the prompt whose reading is measured, and of the answer whose writing is: llama-bench's own default is 512.
+const READ: usize = 512;
+const WRITTEN: usize = 64;
