@@ -1,5 +1,5 @@
 //! Asks a model and prints its answer as it comes:
-//! `cargo run -p hydra-openai --example chat -- http://localhost:8080 MODEL "a rainy day film?"`.
+//! `cargo run -p hydra-openai --example ask -- http://localhost:8080 MODEL "a rainy day film?"`.
 //!
 //! The key, if one is needed, is taken from `OPENAI_API_KEY`.
 #![allow(clippy::print_stdout)]
