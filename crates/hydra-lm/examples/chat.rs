@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     let question = arguments.next().unwrap_or_else(|| "What do cats like?".to_owned());
     let bundle = arguments.next().unwrap_or_else(|| "target/hydra/smollm2-135m-instruct-int8".to_owned());
     let mut model = LanguageModel::open(bundle.as_ref(), &LmOptions::default()).with_context(|| {
-        format!("no model at {bundle}: run `cargo xtask setup`, then `cargo xtask export-onnx --lm`")
+        format!("no model at {bundle}: run `cargo xtask export-onnx --lm .hydra/llm/model.gguf --precision int8`")
     })?;
     let prompt = Prompt::new(model.chat_tokens(&[Message::user(question)])?);
     let mut written = Ok(());
