@@ -10,15 +10,17 @@ use futures_channel::mpsc as answers;
 use futures_util::future::{Either, select};
 use futures_util::{FutureExt, StreamExt, stream};
 use hydra_llm::{
-    Assembler, BoxFuture, Capabilities, Clock, Delta, End, ErrorCode, EventStream, LlmClient, LlmError, Request,
-    Response, StreamEvent, SystemClock, TokenLogprob, Usage, Withheld,
+    Assembler, BoxFuture, Capabilities, Clock, Delta, End, ErrorCode, EventStream, Feature, LlmClient, LlmError,
+    Request, Response, StreamEvent, SystemClock, TokenLogprob, Usage, Withheld,
 };
 
+use crate::choices::{NotServed, allowed};
 use crate::{LanguageModel, LmError, Piece, Prompt, Sampling, TokenChoice};
 
 /// A [`LanguageModel`] as an [`LlmClient`]: a thread of its own answers one request after another.
 ///
 /// Requests wait for each other, so that what one is answered does not depend on which others came at the same time.
+/// Of JSON schemas it serves those that name every answer, `{"enum": [..]}`: the answer is then drawn among these alone.
 /// What a request leaves open: temperature 1, as the common servers have it, up to 512 tokens, and a seed that depends
 /// only on [`Request::draw`], so that equal requests get equal answers. Dropping the client stops the thread after the
 /// token at which it is.
@@ -29,6 +31,7 @@ pub struct LocalClient {
 
 struct Job {
     request: Request,
+    choices: Option<Vec<String>>,
     deadline: Option<Instant>,
     answer: answers::UnboundedSender<Result<StreamEvent, LlmError>>,
 }
@@ -43,6 +46,7 @@ impl LocalClient {
         capabilities.max_n = MAX_N;
         capabilities.logprobs = true;
         capabilities.seed = true;
+        capabilities.json_schema = true;
         capabilities.streaming = true;
         capabilities.prefix_cache = true;
         capabilities.context_tokens = u32::try_from(model.context()).ok();
@@ -53,10 +57,13 @@ impl LocalClient {
 
     fn start(&self, request: Request) -> Result<EventStream<'static>, LlmError> {
         self.capabilities.admit(&request)?;
+        let model = || self.capabilities.model.clone();
+        let not_served = |NotServed| LlmError::Unsupported { feature: Feature::JsonSchema, model: model() };
+        let choices = allowed(&request.response_format).map_err(not_served)?;
         let (answer, events) = answers::unbounded();
         let limit = request.deadline;
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-        self.jobs.send(Job { request, deadline, answer }).map_err(|_| LlmError::ShutDown)?;
+        self.jobs.send(Job { request, choices, deadline, answer }).map_err(|_| LlmError::ShutDown)?;
         Ok(match limit {
             None => events.boxed(),
             Some(limit) => bounded(events, limit),
@@ -129,8 +136,10 @@ fn answer(model: &mut LanguageModel, job: &Job) -> Result<End, LlmError> {
     let prompt_tokens = tokens.len() as u64;
     let n = usize::try_from(request.n).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN);
     let max_tokens = request.max_tokens.map_or(DEFAULT_MAX_TOKENS, |most| usize::try_from(most).unwrap_or(usize::MAX));
+    let choices = job.choices.as_ref().map(|answers| model.choice_tokens(answers)).transpose().map_err(failed)?;
     let prompt = Prompt {
         n,
+        choices,
         sampling: Sampling {
             temperature: request.temperature.unwrap_or(1.0),
             top_p: request.top_p.unwrap_or(1.0),

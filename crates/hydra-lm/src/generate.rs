@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use hydra_llm::FinishReason;
 use hydra_types::ndarray::{Array0, Array1, Array2, Array4, Ix2};
 
+use crate::choices::Next;
 use crate::rows::Rows;
 use crate::sampler::{Sampler, log_probabilities};
 use crate::text::{Added, TextStream};
@@ -27,6 +28,9 @@ pub struct Prompt {
     pub max_tokens: usize,
     /// Whether log-probabilities are given, and of how many tokens in each place besides the one drawn.
     pub logprobs: Option<usize>,
+    /// The answer is one of these, as [`LanguageModel::choice_tokens`] gives them, drawn among themselves alone; none for
+    /// any text. Log-probabilities stay those that the model gives without them.
+    pub choices: Option<Vec<Vec<u32>>>,
 }
 
 impl Prompt {
@@ -40,6 +44,7 @@ impl Prompt {
             stop: Vec::new(),
             max_tokens: 512,
             logprobs: None,
+            choices: None,
         }
     }
 }
@@ -147,7 +152,12 @@ impl LanguageModel {
         if prompt.tokens.len() >= self.context() {
             return Err(LmError::ContextOverflow { tokens: prompt.tokens.len(), context: self.context() });
         }
-        if prompt.tokens.iter().any(|id| *id as usize >= self.vocabulary) {
+        let mut choices = prompt.choices.iter().flatten();
+        if prompt.choices.as_ref().is_some_and(Vec::is_empty) || choices.clone().any(Vec::is_empty) {
+            return Err(LmError::Tokenizer { what: "there is nothing to choose from" });
+        }
+        let unknown = |id: &u32| *id as usize >= self.vocabulary;
+        if prompt.tokens.iter().any(unknown) || choices.any(|choice| choice.iter().any(unknown)) {
             return Err(LmError::Tokenizer { what: "a token that the model does not have" });
         }
         Ok(())
@@ -239,7 +249,14 @@ impl LanguageModel {
         logits: &[f32],
         on_piece: &mut impl FnMut(Piece<'_>) -> ControlFlow<()>,
     ) -> Result<(), LmError> {
-        let id = writer.sampler.draw(logits)?;
+        let next = writer
+            .choices
+            .as_ref()
+            .map(|choices| Next::after(choices, writer.answer.tokens.iter().map(|token| token.id)));
+        let id = match &next {
+            Some(next) => writer.sampler.draw(&next.mask(logits, &self.facts.stops))?,
+            None => writer.sampler.draw(logits)?,
+        };
         let mut text = String::new();
         let ended = self.facts.stops.contains(&id);
         if ended {
@@ -260,6 +277,16 @@ impl LanguageModel {
                 Added::Stopped(added) => {
                     text = added;
                     writer.finish = Some(FinishReason::Stop);
+                }
+            }
+            // A choice that no other goes on with is the answer: nothing else could come.
+            if let Some(choices) = &writer.choices {
+                let next = Next::after(choices, writer.answer.tokens.iter().map(|token| token.id));
+                if next.tokens.is_empty() && writer.finish.is_none() {
+                    writer.finish = Some(FinishReason::Stop);
+                    match writer.stream.finish(&self.tokenizer) {
+                        Added::Text(rest) | Added::Stopped(rest) => text.push_str(&rest),
+                    }
                 }
             }
             let full = writer.answer.tokens.len() >= writer.max_tokens || writer.length > self.context() - 1;
@@ -319,6 +346,7 @@ struct Writer {
     stream: TextStream,
     max_tokens: usize,
     logprobs: Option<usize>,
+    choices: Option<Vec<Vec<u32>>>,
     answer: Answer,
     finish: Option<FinishReason>,
     /// The last token, whose keys and values are not there yet.
@@ -337,6 +365,7 @@ impl Writer {
             stream: TextStream::new(&of.stop),
             max_tokens: of.max_tokens.max(1),
             logprobs: of.logprobs,
+            choices: of.choices.clone(),
             answer: Answer { text: String::new(), tokens: Vec::new(), finish: FinishReason::Unknown, cached_tokens },
             finish: None,
             last: 0,

@@ -37,6 +37,7 @@
 //! # Features
 //! None.
 
+mod choices;
 mod client;
 mod error;
 mod facts;

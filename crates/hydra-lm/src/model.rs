@@ -21,7 +21,7 @@ pub struct LanguageModel {
     pub(crate) shape: CacheShape,
     pub(crate) tokenizer: Tokenizer,
     /// The same tokenizer, to which no text is a special token.
-    plain: Tokenizer,
+    pub(crate) plain: Tokenizer,
     pub(crate) facts: Facts,
     template: Option<ChatTemplate>,
     pub(crate) prefixes: PrefixCache,
@@ -168,7 +168,7 @@ impl std::fmt::Debug for LanguageModel {
     }
 }
 
-fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, LmError> {
+pub(crate) fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, LmError> {
     let encoding =
         tokenizer.encode(text, false).map_err(|_| LmError::Tokenizer { what: "a text cannot be encoded" })?;
     Ok(encoding.get_ids().to_vec())

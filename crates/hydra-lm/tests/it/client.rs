@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hydra_llm::{Assembler, LlmClient, LlmError, Message, Request, StreamEvent, block_on};
+use hydra_llm::{Assembler, Feature, LlmClient, LlmError, Message, Request, ResponseFormat, StreamEvent, block_on};
 use hydra_lm::LocalClient;
 
 use crate::model;
@@ -85,4 +85,19 @@ fn an_answer_that_nobody_waits_for_is_given_up() {
         assert!(block_on(stream.next()).is_some());
     }
     assert!(block_on(client.complete(request("hello"))).is_ok());
+}
+
+#[test]
+fn a_schema_that_names_every_answer_is_kept_to_and_any_other_is_refused() {
+    let client = LocalClient::new(model()).unwrap();
+    let with = |schema| {
+        let mut asked = request("hello world");
+        (asked.n, asked.temperature) = (16, Some(1.0));
+        asked.response_format = ResponseFormat::JsonSchema { name: "rating".into(), schema };
+        block_on(client.complete(asked))
+    };
+    let answer = with(serde_json::json!({ "enum": [1, 2, 5] })).unwrap();
+    assert!(answer.choices.iter().all(|choice| ["1", "2", "5"].contains(&choice.text.as_str())));
+    let refused = with(serde_json::json!({ "type": "string" }));
+    assert!(matches!(refused, Err(LlmError::Unsupported { feature: Feature::JsonSchema, .. })), "{refused:?}");
 }

@@ -196,3 +196,47 @@ fn a_message_cannot_end_itself_and_go_on_in_another_role() {
     assert_eq!(model.text(&harmless).unwrap(), "user\nhello\nassistant\n");
     assert!(model.text(&tokens).unwrap().contains(attack));
 }
+
+#[test]
+fn an_answer_that_must_be_a_choice_is_one_and_its_chances_are_the_models() {
+    let mut model = model();
+    let tokens = some_tokens(20);
+    // One is the beginning of another, and two share one.
+    let choices = vec![vec![60, 61], vec![60, 61, 62], vec![60, 70], vec![80]];
+    let mut prompt = sampled(&tokens, 8, 3);
+    prompt.n = NonZeroUsize::new(64).unwrap();
+    prompt.choices = Some(choices.clone());
+    let answers = run(&mut model, std::slice::from_ref(&prompt)).remove(0);
+    assert!(answers.iter().all(|answer| choices.contains(&ids(answer)) && answer.finish == FinishReason::Stop));
+    let said = |choice: &Vec<u32>| answers.iter().filter(|answer| ids(answer) == *choice).count();
+    assert!(choices.iter().filter(|choice| said(choice) > 0).count() > 1, "a model this small is undecided");
+
+    // First tokens of single choices are drawn by the model's own odds among them.
+    prompt.choices = Some(vec![vec![60], vec![80]]);
+    prompt.logprobs = Some(0);
+    prompt.n = NonZeroUsize::new(200).unwrap();
+    let answers = run(&mut model, std::slice::from_ref(&prompt)).remove(0);
+    let chance = |id: u32| {
+        let token = answers.iter().map(|answer| &answer.tokens[0]).find(|token| token.id == id).unwrap();
+        f64::from(token.logprob.unwrap()).exp()
+    };
+    let expected = chance(60) / (chance(60) + chance(80));
+    let got = answers.iter().filter(|answer| answer.tokens[0].id == 60).count() as f64 / 200.0;
+    assert!((got - expected).abs() < 0.12, "{got} for {expected}");
+
+    // Greedy takes the likelier one.
+    let mut greedy = self::prompt(&tokens, 8);
+    greedy.choices.clone_from(&prompt.choices);
+    let best = if expected > 0.5 { 60 } else { 80 };
+    assert_eq!(ids(&run(&mut model, &[greedy])[0][0]), [best]);
+}
+
+#[test]
+fn nothing_to_choose_from_is_refused() {
+    for choices in [vec![], vec![vec![]], vec![vec![60], vec![]], vec![vec![u32::MAX]]] {
+        let mut prompt = prompt(&some_tokens(4), 4);
+        prompt.choices = Some(choices);
+        let refused = model().generate(&[prompt], |_| ControlFlow::Continue(()));
+        assert!(matches!(refused, Err(LmError::Tokenizer { .. })));
+    }
+}
