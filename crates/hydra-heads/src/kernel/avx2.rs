@@ -83,12 +83,26 @@ mod x86 {
         unsafe { tanh_avx2(numbers) }
     }
 
+    /// Has the processor find out where the page of a number lies, while it works on numbers before it: what it fetches ahead
+    /// on its own ends at the end of a page, and a head that was not used lately is in pages that nobody remembers.
+    #[inline]
+    fn look_up<N>(numbers: &[N], at: usize) {
+        if let Some(number) = numbers.get(at) {
+            // SAFETY: a prefetch reads nothing, and every processor of this architecture has it.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(number).cast()) };
+        }
+    }
+
+    /// Bytes between what is worked on and what is looked up: several pages, as looking one up takes longer than reading one.
+    const AHEAD: usize = 48 << 10;
+
     /// Rows of the head that meet one row of features go one after another, in the order in which they lie in memory: that
     /// is what the processor fetches ahead of best. With more rows of features the head's rows go by pairs, and so do they.
     #[target_feature(enable = "avx2,fma,f16c")]
     fn block_avx2<N: Load>(numbers: &[N], picked: Picked<'_>, n_rows: usize, stride: usize, out: &mut [f32]) {
         let width = if picked.len() == 1 { 1 } else { 2 };
         for j in (0..n_rows).step_by(width) {
+            look_up(numbers, j * picked.cols + AHEAD / size_of::<N>());
             let last = row(numbers, (j + width - 1).min(n_rows - 1), picked.cols);
             let rows = [row(numbers, j, picked.cols), last];
             let is_pair = width == 2 && j + 1 < n_rows;
