@@ -41,6 +41,14 @@ pub(crate) fn allowed(format: &ResponseFormat) -> Result<Option<Vec<String>>, No
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotServed;
 
+/// What all choices begin with, the last token of the shortest left out: it need not be drawn, and is read with the prompt.
+pub(crate) fn common_beginning(choices: &[Vec<u32>]) -> &[u32] {
+    let [first, others @ ..] = choices else { return &[] };
+    let alike = |other: &Vec<u32>| first.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let most = choices.iter().map(|choice| choice.len().saturating_sub(1)).min().unwrap_or(0);
+    &first[..others.iter().map(alike).min().unwrap_or(most).min(most)]
+}
+
 /// What may come next in an answer that must be one of `choices`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Next {
@@ -48,6 +56,8 @@ pub(crate) struct Next {
     pub(crate) tokens: Vec<u32>,
     /// Whether one of them is whole.
     pub(crate) whole: bool,
+    /// What is left of the only one that is still possible.
+    pub(crate) rest: Option<Vec<u32>>,
 }
 
 impl Next {
@@ -58,7 +68,9 @@ impl Next {
         tokens.sort_unstable();
         tokens.dedup();
         let whole = choices.iter().filter(fits).any(|choice| choice.len() == at);
-        Self { tokens, whole }
+        let mut possible = choices.iter().filter(fits);
+        let rest = possible.next().filter(|_| possible.next().is_none()).map(|only| only[at..].to_vec());
+        Self { tokens, whole, rest }
     }
 
     /// The same logits with everything else ruled out; tokens that end an answer are left where one of the choices is whole.
@@ -84,14 +96,25 @@ mod tests {
     fn what_may_come_next_is_what_goes_on_with_a_choice() {
         let choices = [vec![1, 2], vec![1, 2, 3], vec![1, 4], vec![5]];
         let after = |so_far: &[u32]| Next::after(&choices, so_far.to_vec().into_iter());
-        assert_eq!(after(&[]), Next { tokens: vec![1, 5], whole: false });
-        assert_eq!(after(&[1]), Next { tokens: vec![2, 4], whole: false });
-        assert_eq!(after(&[1, 2]), Next { tokens: vec![3], whole: true });
-        assert_eq!(after(&[5]), Next { tokens: vec![], whole: true });
+        assert_eq!(after(&[]), Next { tokens: vec![1, 5], whole: false, rest: None });
+        assert_eq!(after(&[1]), Next { tokens: vec![2, 4], whole: false, rest: None });
+        assert_eq!(after(&[1, 2]), Next { tokens: vec![3], whole: true, rest: None });
+        assert_eq!(after(&[1, 4]), Next { tokens: vec![], whole: true, rest: Some(vec![]) });
+        assert_eq!(after(&[5]), Next { tokens: vec![], whole: true, rest: Some(vec![]) });
+        assert_eq!(Next::after(&choices[2..], [1].into_iter()).rest, Some(vec![4]));
         let logits = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
         let masked = after(&[1, 2]).mask(&logits, &[0]);
         let left: Vec<usize> = (0..6).filter(|&id| masked[id].is_finite()).collect();
         assert_eq!(left, [0, 3]);
+    }
+
+    #[test]
+    fn what_all_choices_begin_with_leaves_something_to_draw() {
+        assert_eq!(common_beginning(&[vec![1, 2, 3], vec![1, 2, 4, 5]]), [1, 2]);
+        assert_eq!(common_beginning(&[vec![1, 2], vec![1, 2, 4]]), [1]);
+        assert_eq!(common_beginning(&[vec![1, 2]]), [1]);
+        assert_eq!(common_beginning(&[vec![1], vec![2]]), [0; 0]);
+        assert_eq!(common_beginning(&[]), [0; 0]);
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 
 use hydra_llm::FinishReason;
 use hydra_types::ndarray::{Array0, Array1, Array2, Array4, Ix2};
+use tokenizers::Tokenizer;
 
-use crate::choices::Next;
+use crate::choices::{Next, common_beginning};
 use crate::rows::Rows;
 use crate::sampler::{Sampler, log_probabilities};
 use crate::text::{Added, TextStream};
@@ -46,6 +47,14 @@ impl Prompt {
             logprobs: None,
             choices: None,
         }
+    }
+
+    /// The beginning of the answer that need not be drawn, since all choices have it.
+    fn given(&self) -> &[u32] {
+        let given = self.choices.as_deref().map(common_beginning).unwrap_or_default();
+        // Log-probabilities are of every token, and a stop string may end an answer at any.
+        let may = self.logprobs.is_none() && self.stop.is_empty() && given.len() < self.max_tokens;
+        if may { given } else { &[] }
     }
 }
 
@@ -112,14 +121,18 @@ impl LanguageModel {
         let mut writers = Vec::new();
         let mut rows: Option<Rows> = None;
         let count = prompts.iter().map(|prompt| prompt.n.get()).sum();
-        let longest = prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or(0);
+        let longest = prompts.iter().map(|prompt| prompt.tokens.len() + prompt.given().len()).max().unwrap_or(0);
         let whole =
             prompts.iter().map(|prompt| prompt.tokens.len().saturating_add(prompt.max_tokens)).max().unwrap_or(0);
         let capacity = whole.min(self.room(longest));
         for (index, prompt) in prompts.iter().enumerate() {
-            let (read, logits, cached) = self.read(&prompt.tokens, &mut on_piece)?;
+            let tokens = [&prompt.tokens, prompt.given()].concat();
+            let (read, logits, cached) = self.read(&tokens, &mut on_piece)?;
             for answer in 0..prompt.n.get() {
                 let mut writer = Writer::new(index, answer, prompt, cached);
+                for id in prompt.given() {
+                    writer.add(&self.tokenizer, TokenChoice { id: *id, logprob: None, top: Vec::new() });
+                }
                 self.write(&mut writer, &logits, &mut on_piece)?;
                 // An answer that ends with its first token, as labels do, needs no memory.
                 if writer.finish.is_none() {
@@ -127,12 +140,12 @@ impl LanguageModel {
                         rows = Some(Rows::new(&self.session, &self.shape, count, capacity)?);
                     }
                     if let Some(rows) = &mut rows {
-                        rows.copy(writers.len(), &read, 0, prompt.tokens.len());
+                        rows.copy(writers.len(), &read, 0, tokens.len());
                     }
                 }
                 writers.push(writer);
             }
-            self.prefixes.keep(prompt.tokens.clone(), read);
+            self.prefixes.keep(tokens, read);
         }
         if let Some(rows) = rows {
             self.decode(&mut writers, rows, &mut on_piece)?;
@@ -149,8 +162,9 @@ impl LanguageModel {
         if prompt.tokens.is_empty() {
             return Err(LmError::EmptyPrompt);
         }
-        if prompt.tokens.len() >= self.context() {
-            return Err(LmError::ContextOverflow { tokens: prompt.tokens.len(), context: self.context() });
+        let tokens = prompt.tokens.len() + prompt.given().len();
+        if tokens >= self.context() {
+            return Err(LmError::ContextOverflow { tokens, context: self.context() });
         }
         let mut choices = prompt.choices.iter().flatten();
         if prompt.choices.as_ref().is_some_and(Vec::is_empty) || choices.clone().any(Vec::is_empty) {
@@ -257,7 +271,6 @@ impl LanguageModel {
             Some(next) => writer.sampler.draw(&next.mask(logits, &self.facts.stops))?,
             None => writer.sampler.draw(logits)?,
         };
-        let mut text = String::new();
         let ended = self.facts.stops.contains(&id);
         if ended {
             writer.finish = Some(FinishReason::Stop);
@@ -269,40 +282,29 @@ impl LanguageModel {
                 }
                 None => (None, Vec::new()),
             };
-            writer.answer.tokens.push(TokenChoice { id, logprob, top });
-            writer.last = id;
-            writer.length += 1;
-            match writer.stream.push(&self.tokenizer, id) {
-                Added::Text(added) => text = added,
-                Added::Stopped(added) => {
-                    text = added;
-                    writer.finish = Some(FinishReason::Stop);
+            writer.add(&self.tokenizer, TokenChoice { id, logprob, top });
+            // The only choice that is still possible is the answer, and what is left of it need not be drawn.
+            if let Some(rest) = writer.rest() {
+                for id in rest {
+                    writer.add(&self.tokenizer, TokenChoice { id, logprob: None, top: Vec::new() });
                 }
-            }
-            // A choice that no other goes on with is the answer: nothing else could come.
-            if let Some(choices) = &writer.choices {
-                let next = Next::after(choices, writer.answer.tokens.iter().map(|token| token.id));
-                if next.tokens.is_empty() && writer.finish.is_none() {
-                    writer.finish = Some(FinishReason::Stop);
-                    match writer.stream.finish(&self.tokenizer) {
-                        Added::Text(rest) | Added::Stopped(rest) => text.push_str(&rest),
-                    }
-                }
+                writer.finish = Some(FinishReason::Stop);
             }
             let full = writer.answer.tokens.len() >= writer.max_tokens || writer.length > self.context() - 1;
             if writer.finish.is_none() && full {
                 writer.finish = Some(FinishReason::Length);
             }
         }
-        if ended || writer.finish == Some(FinishReason::Length) {
+        if writer.finish.is_some() && !writer.stopped {
             match writer.stream.finish(&self.tokenizer) {
-                Added::Text(rest) => text.push_str(&rest),
+                Added::Text(rest) => writer.new_text.push_str(&rest),
                 Added::Stopped(rest) => {
-                    text.push_str(&rest);
+                    writer.new_text.push_str(&rest);
                     writer.finish = Some(FinishReason::Stop);
                 }
             }
         }
+        let text = std::mem::take(&mut writer.new_text);
         writer.answer.text.push_str(&text);
         let token = if ended { None } else { writer.answer.tokens.last() };
         let piece = Piece { prompt: writer.prompt, answer: writer.index, text: &text, token, finish: writer.finish };
@@ -348,6 +350,10 @@ struct Writer {
     logprobs: Option<usize>,
     choices: Option<Vec<Vec<u32>>>,
     answer: Answer,
+    /// What was added to the text and not handed out.
+    new_text: String,
+    /// Whether a stop string was found.
+    stopped: bool,
     finish: Option<FinishReason>,
     /// The last token, whose keys and values are not there yet.
     last: u32,
@@ -367,10 +373,41 @@ impl Writer {
             logprobs: of.logprobs,
             choices: of.choices.clone(),
             answer: Answer { text: String::new(), tokens: Vec::new(), finish: FinishReason::Unknown, cached_tokens },
+            new_text: String::new(),
+            stopped: false,
             finish: None,
             last: 0,
             length: of.tokens.len(),
         }
+    }
+
+    /// Appends a token to the answer.
+    fn add(&mut self, tokenizer: &Tokenizer, token: TokenChoice) {
+        if self.stopped {
+            return;
+        }
+        self.last = token.id;
+        self.length += 1;
+        let added = self.stream.push(tokenizer, token.id);
+        self.answer.tokens.push(token);
+        match added {
+            Added::Text(text) => self.new_text.push_str(&text),
+            Added::Stopped(text) => {
+                self.new_text.push_str(&text);
+                self.stopped = true;
+                self.finish = Some(FinishReason::Stop);
+            }
+        }
+    }
+
+    /// What is left of the only choice that is still possible, if it may be written without being drawn.
+    fn rest(&self) -> Option<Vec<u32>> {
+        let next = Next::after(self.choices.as_deref()?, self.answer.tokens.iter().map(|token| token.id));
+        let fits = |rest: &Vec<u32>| {
+            let drawn = rest.is_empty() || self.logprobs.is_none();
+            drawn && self.answer.tokens.len() + rest.len() <= self.max_tokens
+        };
+        next.rest.filter(fits).filter(|_| self.finish.is_none())
     }
 
     fn into_answer(mut self) -> Answer {

@@ -232,6 +232,35 @@ fn an_answer_that_must_be_a_choice_is_one_and_its_chances_are_the_models() {
 }
 
 #[test]
+fn what_all_choices_have_in_common_is_read_and_what_is_left_of_one_is_not_drawn() {
+    let mut model = model();
+    let choices = vec![vec![60, 61, 62, 70, 90], vec![60, 61, 62, 80, 91], vec![60, 61, 62, 80, 92]];
+    let mut fast = prompt(&some_tokens(70), 8);
+    fast.choices = Some(choices.clone());
+    // Where every token has a log-probability, every token is drawn.
+    let mut slow = fast.clone();
+    slow.logprobs = Some(0);
+    let [fast, slow] = [fast, slow].map(|prompt| run(&mut model, &[prompt]).remove(0).remove(0));
+    assert_eq!((&fast.text, ids(&fast)), (&slow.text, ids(&slow)));
+    assert!(choices.contains(&ids(&fast)) && fast.finish == FinishReason::Stop && !fast.text.is_empty());
+
+    // Too few tokens cut it off, and other answers of a batch are as they are alone.
+    let mut short = prompt(&some_tokens(70), 2);
+    short.choices = Some(choices.clone());
+    let mut several = sampled(&some_tokens(70), 8, 4);
+    several.choices = Some(choices.clone());
+    several.n = NonZeroUsize::new(8).unwrap();
+    let free = sampled(&some_tokens(30), 6, 9);
+    let alone = [&short, &several, &free].map(|prompt| run(&mut model, std::slice::from_ref(prompt)).remove(0));
+    let together = run(&mut model, &[short, several, free]);
+    for (alone, together) in alone.iter().zip(&together) {
+        assert_eq!(alone.iter().map(ids).collect::<Vec<_>>(), together.iter().map(ids).collect::<Vec<_>>());
+    }
+    assert_eq!((ids(&alone[0][0]), alone[0][0].finish.clone()), (vec![60, 61], FinishReason::Length));
+    assert!(alone[1].iter().all(|answer| choices.contains(&ids(answer))));
+}
+
+#[test]
 fn nothing_to_choose_from_is_refused() {
     for choices in [vec![], vec![vec![]], vec![vec![60], vec![]], vec![vec![u32::MAX]]] {
         let mut prompt = prompt(&some_tokens(4), 4);
