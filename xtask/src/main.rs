@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod eval;
 mod export;
 mod fixtures;
 mod fuzz;
@@ -37,6 +38,7 @@ enum Command {
     Ci(ci::Args),
     ExportOnnx(export::Args),
     Train(train::Args),
+    Eval(eval::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
     Fixtures(fixtures::Args),
@@ -51,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Command::Ci(args) => ci::run(&args),
         Command::ExportOnnx(args) => export::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),

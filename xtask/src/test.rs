@@ -33,7 +33,7 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
 }
 
 /// What tests need beyond the defaults. Not all features: `cuda` wants a device.
-const FEATURES: &[&str] = &["--features", "hydra-types/serde,hydra-export/cli,hydra-train/cli"];
+const FEATURES: &[&str] = &["--features", "hydra-types/serde,hydra-export/cli,hydra-ml/cli,hydra-train/cli"];
 
 /// Generated cases are the same in every run, so that what passed passes again; `cargo test` in a crate draws new ones.
 fn repeatable(command: &mut Command) -> &mut Command {

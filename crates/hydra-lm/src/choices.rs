@@ -61,7 +61,7 @@ pub(crate) struct Next {
 }
 
 impl Next {
-    pub(crate) fn after(choices: &[Vec<u32>], so_far: impl ExactSizeIterator<Item = u32> + Clone) -> Self {
+    pub(crate) fn after(choices: &[Vec<u32>], so_far: &(impl ExactSizeIterator<Item = u32> + Clone)) -> Self {
         let at = so_far.len();
         let fits = |choice: &&Vec<u32>| choice.len() >= at && so_far.clone().eq(choice[..at].iter().copied());
         let mut tokens: Vec<u32> = choices.iter().filter(fits).filter_map(|choice| choice.get(at).copied()).collect();
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn what_may_come_next_is_what_goes_on_with_a_choice() {
         let choices = [vec![1, 2], vec![1, 2, 3], vec![1, 4], vec![5]];
-        let after = |so_far: &[u32]| Next::after(&choices, so_far.to_vec().into_iter());
+        let after = |so_far: &[u32]| Next::after(&choices, &so_far.iter().copied());
         assert_eq!(after(&[]), Next { tokens: vec![1, 5], whole: false, rest: None });
         assert_eq!(after(&[1]), Next { tokens: vec![2, 4], whole: false, rest: None });
         assert_eq!(after(&[1, 2]), Next { tokens: vec![3], whole: true, rest: None });
         assert_eq!(after(&[1, 4]), Next { tokens: vec![], whole: true, rest: Some(vec![]) });
         assert_eq!(after(&[5]), Next { tokens: vec![], whole: true, rest: Some(vec![]) });
-        assert_eq!(Next::after(&choices[2..], [1].into_iter()).rest, Some(vec![4]));
+        assert_eq!(Next::after(&choices[2..], &[1].into_iter()).rest, Some(vec![4]));
         let logits = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
         let masked = after(&[1, 2]).mask(&logits, &[0]);
         let left: Vec<usize> = (0..6).filter(|&id| masked[id].is_finite()).collect();

@@ -266,7 +266,7 @@ impl LanguageModel {
         let next = writer
             .choices
             .as_ref()
-            .map(|choices| Next::after(choices, writer.answer.tokens.iter().map(|token| token.id)));
+            .map(|choices| Next::after(choices, &writer.answer.tokens.iter().map(|token| token.id)));
         let id = match &next {
             Some(next) => writer.sampler.draw(&next.mask(logits, &self.facts.stops))?,
             None => writer.sampler.draw(logits)?,
@@ -402,7 +402,7 @@ impl Writer {
 
     /// What is left of the only choice that is still possible, if it may be written without being drawn.
     fn rest(&self) -> Option<Vec<u32>> {
-        let next = Next::after(self.choices.as_deref()?, self.answer.tokens.iter().map(|token| token.id));
+        let next = Next::after(self.choices.as_deref()?, &self.answer.tokens.iter().map(|token| token.id));
         let fits = |rest: &Vec<u32>| {
             let drawn = rest.is_empty() || self.logprobs.is_none();
             drawn && self.answer.tokens.len() + rest.len() <= self.max_tokens

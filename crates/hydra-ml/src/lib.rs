@@ -42,9 +42,12 @@
 //! # Features
 //! - `openai`: [`hydra_openai`](https://docs.rs/hydra-openai) as `openai`, language models over HTTP.
 //! - `lm`: [`hydra_lm`](https://docs.rs/hydra-lm) as `lm`, a language model in this process.
+//! - `experiment`: [`experiment`], HYDRA against every simpler way on a task, in one table.
 //! - `cuda`: sessions on CUDA devices.
 
 pub use hydra_adapter as adapter;
+#[cfg(feature = "experiment")]
+pub use hydra_eval as eval;
 pub use hydra_heads as heads;
 pub use hydra_llm as llm;
 #[cfg(feature = "lm")]
@@ -55,11 +58,15 @@ pub use hydra_openai as openai;
 pub use hydra_rerank as rerank;
 pub use hydra_retrieval as retrieval;
 pub use hydra_store as store;
+#[cfg(feature = "experiment")]
+pub use hydra_train as train;
 pub use hydra_types as types;
 
 mod ask;
 mod builder;
 mod error;
+#[cfg(feature = "experiment")]
+pub mod experiment;
 mod heads_in_store;
 mod learning;
 mod models;

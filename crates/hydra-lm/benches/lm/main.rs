@@ -16,7 +16,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use hydra_lm::{LanguageModel, LmOptions, Prompt, Sampling};
-use hydra_onnx::SessionOptions;
+use hydra_onnx::{SessionOptions, Spinning};
 use serde_json::{Map, Value, json};
 
 use llama::Llama;
@@ -124,7 +124,8 @@ fn name(bundle: &Path) -> Result<String> {
 
 fn open(bundle: &Path, threads: usize, prefix_tokens: usize) -> Result<LanguageModel> {
     let threads = NonZeroUsize::new(threads).context("a thread")?;
-    let session = SessionOptions::default().threads(threads);
+    // llama.cpp's threads wait actively, too.
+    let session = SessionOptions::default().threads(threads).spinning(Spinning::On);
     Ok(LanguageModel::open(bundle, &LmOptions::default().session(session).prefix_tokens(prefix_tokens))?)
 }
 

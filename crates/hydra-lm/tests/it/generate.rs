@@ -256,7 +256,7 @@ fn what_all_choices_have_in_common_is_read_and_what_is_left_of_one_is_not_drawn(
     for (alone, together) in alone.iter().zip(&together) {
         assert_eq!(alone.iter().map(ids).collect::<Vec<_>>(), together.iter().map(ids).collect::<Vec<_>>());
     }
-    assert_eq!((ids(&alone[0][0]), alone[0][0].finish.clone()), (vec![60, 61], FinishReason::Length));
+    assert_eq!((ids(&alone[0][0]), alone[0][0].finish), (vec![60, 61], FinishReason::Length));
     assert!(alone[1].iter().all(|answer| choices.contains(&ids(answer))));
 }
 

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod answer;
+#[cfg(feature = "experiment")]
+mod experiment;
 mod isolation;
 mod learning;
 mod toy;

@@ -33,6 +33,7 @@ impl Asked<'_> {
         }
         let mut request = Request::new(rendered.messages);
         request.max_tokens = plan.max_tokens;
+        request.response_format = plan.response_format.clone();
         request.user = Some(UserTag { user: self.view.user(), generation: self.view.generation() });
         Ok(request)
     }

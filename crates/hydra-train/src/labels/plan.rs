@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use hydra_llm::{FenceKey, LengthLimits, Template};
+use hydra_llm::{FenceKey, LengthLimits, ResponseFormat, Template};
 use hydra_types::{RecordId, UserId};
 
 use super::{LabelError, LabelSet};
@@ -26,6 +26,8 @@ pub struct LabelPlan {
     pub candidates: u32,
     /// Most tokens of an answer; the server's choice if none.
     pub max_tokens: Option<u32>,
+    /// What shape an answer has: a schema that names the labels keeps a model to them, where its server can.
+    pub response_format: ResponseFormat,
     /// How many calls may be under way at once. Changes how long it takes, and nothing else.
     pub at_once: NonZeroUsize,
 }
@@ -50,6 +52,7 @@ impl LabelPlan {
             shown: 4,
             candidates: 8,
             max_tokens: None,
+            response_format: ResponseFormat::Text,
             at_once: NonZeroUsize::new(8).expect("not zero"),
         }
     }

@@ -1,0 +1,27 @@
+//! The command line of the whole system: `cargo xtask eval` runs it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on standard output")]
+
+mod eval;
+mod progress;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The whole system, from the command line.
+#[derive(Parser)]
+#[command(name = "hydra", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Eval(eval::Eval),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Eval(eval) => eval::run(&eval),
+    }
+}

@@ -1,0 +1,159 @@
+//! Asking the language model.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use hydra_llm::{
+    BoxFuture, Capabilities, EventStream, LengthLimits, LlmClient, LlmError, Message, Request, Response, Usage, UserTag,
+};
+use hydra_types::{Record, RecordId, Time};
+
+use super::{Asked, ExperimentError, ExperimentPlan, ExperimentTask, Took, tokens};
+
+pub(super) struct Asker<'a> {
+    pub(super) task: &'a ExperimentTask,
+    pub(super) client: Reading<'a>,
+}
+
+/// The client, with every answer read as the task reads it.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) task: &'a ExperimentTask,
+    pub(super) client: &'a dyn LlmClient,
+}
+
+impl LlmClient for Reading<'_> {
+    fn capabilities(&self) -> Capabilities {
+        self.client.capabilities()
+    }
+
+    fn complete(&self, request: Request) -> BoxFuture<'_, Result<Response, LlmError>> {
+        Box::pin(async move {
+            let mut response = self.client.complete(request).await?;
+            for choice in &mut response.choices {
+                choice.text = self.task.read(&choice.text);
+            }
+            Ok(response)
+        })
+    }
+
+    fn stream(&self, request: Request) -> EventStream<'_> {
+        self.client.stream(request)
+    }
+}
+
+/// What a method was answered: for each query all candidates, in the order of the queries.
+pub(super) struct Answered {
+    pub(super) candidates: Vec<Vec<String>>,
+    pub(super) calls: u64,
+    pub(super) usage: Usage,
+}
+
+impl Answered {
+    /// The first candidates.
+    pub(super) fn first(&self) -> Vec<String> {
+        self.candidates.iter().map(|said| said.first().cloned().unwrap_or_default()).collect()
+    }
+
+    /// The candidates that were drawn most often; of equals, the first.
+    pub(super) fn vote(&self) -> Vec<String> {
+        let vote = |said: &Vec<String>| {
+            let count = |one: &&String| said.iter().filter(|other| other == one).count();
+            said.iter().rev().max_by_key(count).cloned().unwrap_or_default()
+        };
+        self.candidates.iter().map(vote).collect()
+    }
+}
+
+impl Asker<'_> {
+    /// One answer at temperature 0 to each query, with these records shown.
+    pub(super) async fn greedy(
+        &self,
+        asked: &[Asked<'_>],
+        shown: &[Vec<&Record>],
+    ) -> Result<Answered, ExperimentError> {
+        self.ask(asked, shown, 0.0, 1).await
+    }
+
+    /// Several answers at temperature 1.
+    pub(super) async fn candidates(
+        &self,
+        asked: &[Asked<'_>],
+        shown: &[Vec<&Record>],
+        plan: &ExperimentPlan,
+    ) -> Result<Answered, ExperimentError> {
+        self.ask(asked, shown, 1.0, plan.candidates).await
+    }
+
+    async fn ask(
+        &self,
+        asked: &[Asked<'_>],
+        shown: &[Vec<&Record>],
+        temperature: f32,
+        n: u32,
+    ) -> Result<Answered, ExperimentError> {
+        let plan = self.task.label_plan();
+        let request = |(asked, shown): (&Asked<'_>, &Vec<&Record>)| {
+            let rendered = plan.template.render(shown, asked.target.query(), &plan.key, &plan.limits)?;
+            let mut request = self.request(asked, rendered.messages);
+            request.max_tokens = plan.max_tokens;
+            request.response_format = plan.response_format.clone();
+            request.temperature = Some(temperature);
+            request.n = n;
+            Ok(request)
+        };
+        let requests: Vec<Request> = asked.iter().zip(shown).map(request).collect::<Result<_, ExperimentError>>()?;
+        let calls = requests.len() as u64;
+        let mut answered = Answered { candidates: Vec::new(), calls, usage: Usage::default() };
+        let mut responses = stream::iter(requests).map(|r| self.client.complete(r)).buffered(plan.at_once.get());
+        while let Some(response) = responses.next().await {
+            let response = response?;
+            answered.usage = answered.usage.plus(response.usage);
+            answered.candidates.push(response.choices.iter().map(|choice| choice.text.clone()).collect());
+        }
+        Ok(answered)
+    }
+
+    /// A sentence about each user, from their newest records, as a record of its own.
+    pub(super) async fn summaries(
+        &self,
+        asked: &[Asked<'_>],
+        plan: &ExperimentPlan,
+    ) -> Result<(Vec<Record>, Took), ExperimentError> {
+        let label_plan = self.task.label_plan();
+        let mut first_of: BTreeMap<usize, &Asked<'_>> = BTreeMap::new();
+        for asked in asked {
+            first_of.entry(asked.user).or_insert(asked);
+        }
+        let mut requests = Vec::new();
+        for asked in first_of.values() {
+            let newest: Vec<&Record> = asked.view.records().iter().rev().take(plan.retrieved).collect();
+            let limits = LengthLimits::default();
+            let rendered = self.task.summary().render(&newest, "", &label_plan.key, &limits)?;
+            let mut request = self.request(asked, rendered.messages);
+            request.temperature = Some(0.0);
+            request.max_tokens = Some(SUMMARY_TOKENS);
+            requests.push(request);
+        }
+        let mut took = Took { calls: requests.len() as u64, tokens: 0 };
+        let mut summaries = Vec::new();
+        let mut responses = stream::iter(requests).map(|r| self.client.complete(r)).buffered(label_plan.at_once.get());
+        while let Some(response) = responses.next().await {
+            let response = response?;
+            took.tokens += tokens(response.usage);
+            // A record without an answer: what the model said stands in the prompt as data, like all else.
+            let id = RecordId::new(u64::MAX);
+            summaries.push(Record::new(id, Time::from_unix_millis(0), response.text().trim(), ""));
+        }
+        Ok((summaries, took))
+    }
+
+    fn request(&self, asked: &Asked<'_>, messages: Vec<Message>) -> Request {
+        let mut request = Request::new(messages);
+        request.user = Some(UserTag { user: asked.view.user(), generation: asked.view.generation() });
+        request
+    }
+}
+
+/// Enough for a sentence or two.
+const SUMMARY_TOKENS: u32 = 40;

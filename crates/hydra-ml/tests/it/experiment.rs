@@ -1,0 +1,116 @@
+//! The comparison, on a population whose tastes are planted. It shows that our own logic finds them, and nothing about
+//! people.
+
+use std::sync::Mutex;
+
+use hydra_ml::experiment::{ExperimentPlan, ExperimentTask, run};
+use hydra_ml::llm::{
+    BoxFuture, Capabilities, Choice, EventStream, LlmClient, LlmError, Request, Response, Usage, block_on,
+};
+use hydra_ml::train::{History, Split, Splitter};
+use hydra_ml::types::ndarray::Array2;
+use hydra_ml::types::{Body, Fingerprint, Generation, PairFeatures, Record, RecordId, Scope, Time, UserId};
+
+/// Features of a pair: which rating stands at the end of its second text, and, faintly, which film the first is about.
+struct Ratings;
+
+impl Body for Ratings {
+    type Error = std::convert::Infallible;
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new([9; 32])
+    }
+
+    fn hidden(&self) -> usize {
+        6
+    }
+
+    fn rows_interact(&self) -> bool {
+        false
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Self::Error> {
+        let rating = |row: usize| pairs[row].1.trim().chars().last().and_then(|last| last.to_digit(10));
+        let says = |row, place| f32::from(u8::from(rating(row) == u32::try_from(place + 1).ok()));
+        let film = |row: usize| pairs[row].0.bytes().map(f32::from).sum::<f32>() % 97.0 / 970.0;
+        let number = |(row, place)| if place == 5 { film(row) } else { says(row, place) };
+        let features = Array2::from_shape_fn((pairs.len(), 6), number);
+        Ok(PairFeatures { features, cut: vec![0; pairs.len()], tokens: 0 })
+    }
+}
+
+/// A model that says 1 to 5 in turn, and 3 where it is sure.
+#[derive(Default)]
+struct Guessing {
+    asked: Mutex<Vec<Request>>,
+}
+
+impl LlmClient for Guessing {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::new("guessing");
+        (capabilities.max_n, capabilities.json_schema) = (8, true);
+        capabilities
+    }
+
+    fn complete(&self, request: Request) -> BoxFuture<'_, Result<Response, LlmError>> {
+        let said = |n: u32| if request.temperature == Some(0.0) { 3 } else { n % 5 + 1 };
+        let choices = (0..request.n).map(|n| Choice::new(format!("{{\"rating\":{}}}", said(n)))).collect();
+        self.asked.lock().unwrap().push(request);
+        Box::pin(async move { Ok(Response::new(choices, Usage::reported(100, 5))) })
+    }
+
+    fn stream(&self, _: Request) -> EventStream<'_> {
+        unreachable!("nothing is streamed")
+    }
+}
+
+/// Users who nearly always give the same rating: 1 or 5.
+fn population() -> Split {
+    let record = |user: u64, at: u64| {
+        let usual = if user.is_multiple_of(2) { 1 } else { 5 };
+        let rating = if at % 7 == 3 { 3 } else { usual };
+        let time = Time::from_unix_millis(i64::try_from(at).unwrap() * 1000);
+        Record::new(RecordId::new(at), time, format!("film {at} of {user}, a drama"), rating.to_string())
+    };
+    let history = |user: u64| {
+        let records = (0..20).map(|at| record(user, at)).collect();
+        History::new(Scope::acting_for(UserId::new(user.into())), Generation::FIRST, records).unwrap()
+    };
+    Splitter::new(20, 2, 4).split((0..30).map(history).collect()).unwrap()
+}
+
+fn says(request: &Request, text: &str) -> bool {
+    request.messages.iter().any(|message| message.text.contains(text))
+}
+
+#[test]
+fn planted_tastes_are_found_and_controls_fail() {
+    let (split, task, model) = (population(), ExperimentTask::movielens().unwrap(), Guessing::default());
+    let mut plan = ExperimentPlan::default();
+    plan.tried = 3;
+    let result = block_on(run(&split, &task, &plan, &mut Ratings, &model)).unwrap();
+    let table = &result.table;
+    assert_eq!((table.users, table.queries), (20, 40));
+    assert_eq!(table.best_baselines, ["zero-shot", "zero-shot"]);
+    let mae = |name: &str| table.row(name).unwrap().cells[0].value.mean;
+    assert_eq!(mae("zero-shot"), 2.0);
+    assert_eq!(mae("oracle best of 8"), 0.0);
+    assert_eq!(mae("user's majority answer"), 0.0);
+    assert_eq!((mae("HYDRA-adapter"), mae("HYDRA")), (0.0, 0.0));
+    assert_eq!(result.own_adapters, 20);
+    assert!(mae("HYDRA, heads swapped") > 1.0, "{table}");
+    assert!(mae("HYDRA, labels permuted") > 1.0, "{table}");
+    assert!(table.row("HYDRA").unwrap().cells[0].is_significant());
+    assert_eq!(table.row("user's majority answer").unwrap().calls, 0);
+
+    // Nothing that is asked holds what a test user answered to a target, and the same run gives the same table.
+    let asked = model.asked.lock().unwrap().clone();
+    let targets: Vec<_> = split.test.iter().flat_map(|user| user.eval.targets()).collect();
+    for target in targets {
+        let with_answer = format!("\"{}\",\"rating\"", target.query());
+        assert!(!asked.iter().any(|request| says(request, &with_answer)));
+    }
+    assert!(asked.iter().any(|request| says(request, "a drama\",\"rating\"")), "records stand in prompts so");
+    let again = block_on(run(&split, &task, &plan, &mut Ratings, &Guessing::default())).unwrap();
+    assert_eq!(again.table, result.table);
+}
