@@ -8,21 +8,19 @@ mod heads;
 mod methods;
 mod task;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use hydra_adapter::AdaptError;
+use hydra_adapter::{AdaptError, AdaptRequest, Adapter, MajorityVote, PersonalAdapter};
 use hydra_eval::{Comparison, ComparisonError, Standing, SystemRun, Table};
-use hydra_heads::{FacetError, HeadBank, HeadName};
-use hydra_llm::{LlmClient, LlmError, PromptError, Usage};
+use hydra_heads::{FacetError, HeadBank, HeadChoice};
+use hydra_llm::{LlmClient, LlmError, PromptError};
+use hydra_rerank::{PersonalReranker, RerankError, RerankRequest, Reranker};
 use hydra_train::{
     AdaptRow, FitView, FittingError, LabelError, LabelPlan, Labels, Marking, RerankRow, Split, TextRecipe,
     adapt_labels, rerank_labels,
 };
-use hydra_types::{Body, CandidateTemplate, Record, RecordTemplate, UserId};
+use hydra_types::{Body, CandidateTemplate, Record, RecordTemplate};
 
 use ask::{Answered, Asker, Reading};
-use heads::Stage;
+use heads::{AdaptHeads, RerankHeads};
 use methods::Show;
 pub use task::ExperimentTask;
 
@@ -125,7 +123,10 @@ pub enum ExperimentError {
     /// A body could not encode.
     #[error("the body could not encode")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A scorer failed.
+    /// The reranker failed.
+    #[error("records could not be ordered")]
+    Rerank(#[from] RerankError),
+    /// The adapter failed.
     #[error("candidates could not be scored")]
     Adapt(#[from] AdaptError),
     /// Heads and features do not go together.
@@ -162,9 +163,8 @@ pub async fn run<B: Body>(
     let train = label(&asker, plan, plan.train_queries, &split.train, &mut labels).await?;
     let test = label(&asker, plan, plan.test_queries, &test_views, &mut labels).await?;
 
-    let reranker = Stage::reranker(plan, body, &split.train, &train.0, &test_views, &test.0)?;
-    let adapter = Stage::adapter(plan, body, &split.train, &train.1, &test_views, &test.1, plan.seed)?;
-    let permuted = adapter.permuted.clone();
+    let mut rerank_heads = RerankHeads::fit(plan, body, &split.train, &train.0, &test_views, &test.0)?;
+    let mut adapt_heads = AdaptHeads::fit(plan, body, &split.train, &train.1, &test_views, &test.1, plan.seed)?;
 
     let asked: Vec<Asked<'_>> = split
         .test
@@ -204,41 +204,75 @@ pub async fn run<B: Body>(
     // Candidates from the records that retrieval ranks first, and from those that the personal reranker does.
     let plain = shown_by(Show::Words(plan.shown));
     let candidates = asker.candidates(&asked, &plain, plan).await?;
-    let personal = reranker.best(plan, body, &asked, &shown_by(Show::Words(plan.retrieved)))?;
-    let reranked = asker.greedy(&asked, &personal).await?;
+    let personal = reranked(plan, body, &mut rerank_heads.own, &asked)?;
+    let greedy = asker.greedy(&asked, &personal).await?;
     let hydra = asker.candidates(&asked, &personal, plan).await?;
     let (took, hydra_took) = (Took::of(&candidates), Took::of(&hydra));
 
-    let own = |asked: &Asked<'_>| HeadName::User(asked.view.user());
-    let prior = |_: &Asked<'_>| HeadName::Prior;
-    // Everybody gets the head of the next test user.
-    let next: BTreeMap<UserId, UserId> = test_views
-        .iter()
-        .zip(test_views.iter().cycle().skip(1))
-        .map(|(view, other)| (view.user(), other.user()))
-        .collect();
-    let swapped = |asked: &Asked<'_>| HeadName::User(next[&asked.view.user()]);
-    let mut pick = |bank: &Arc<HeadBank>,
-                    name: &dyn Fn(&Asked<'_>) -> HeadName,
-                    shown: &[Vec<&Record>],
-                    of: &Answered| { adapter.pick(plan, body, bank, name, &asked, shown, of) };
-    add("majority vote of 8", Standing::Reference, &candidates.vote(), took)?;
+    let vote = picked(&mut MajorityVote, HeadChoice::Prior, &asked, &plain, &candidates)?;
+    add("majority vote of 8", Standing::Reference, &vote, took)?;
     add("oracle best of 8", Standing::Reference, &task.oracle(&asked, &candidates), took)?;
     add("user's majority answer", Standing::Reference, &methods::majority(&asked), Took::default())?;
-    add("HYDRA-reranker", Standing::System, &reranked.first(), Took::of(&reranked))?;
-    add("HYDRA-adapter", Standing::System, &pick(&adapter.own, &own, &plain, &candidates)?, took)?;
-    add("HYDRA", Standing::System, &pick(&adapter.own, &own, &personal, &hydra)?, hydra_took)?;
-    add("HYDRA, facets, no fit", Standing::System, &pick(&adapter.routed, &own, &plain, &candidates)?, took)?;
-    add("HYDRA, prior heads", Standing::System, &pick(&adapter.own, &prior, &plain, &candidates)?, took)?;
-    add("HYDRA, heads swapped", Standing::Control, &pick(&adapter.own, &swapped, &personal, &hydra)?, hydra_took)?;
-    add("HYDRA, labels permuted", Standing::Control, &pick(&permuted, &own, &personal, &hydra)?, hydra_took)?;
+    add("HYDRA-reranker", Standing::System, &greedy.first(), Took::of(&greedy))?;
+    let mut pick = |bank: &mut HeadBank, head, shown: &[Vec<&Record>], of: &Answered| {
+        let mut adapter = PersonalAdapter::new(&mut *body, bank, plan.candidate_template.clone())?;
+        picked(&mut adapter, head, &asked, shown, of)
+    };
+    let (own, prior) = (HeadChoice::Own, HeadChoice::Prior);
+    let AdaptHeads { own: bank, routed, swapped, permuted, fitted: own_adapters } = &mut adapt_heads;
+    add("HYDRA-adapter", Standing::System, &pick(bank, own, &plain, &candidates)?, took)?;
+    add("HYDRA", Standing::System, &pick(bank, own, &personal, &hydra)?, hydra_took)?;
+    add("HYDRA, facets, no fit", Standing::System, &pick(routed, own, &plain, &candidates)?, took)?;
+    add("HYDRA, prior heads", Standing::System, &pick(bank, prior, &plain, &candidates)?, took)?;
+    add("HYDRA, heads swapped", Standing::Control, &pick(swapped, own, &personal, &hydra)?, hydra_took)?;
+    add("HYDRA, labels permuted", Standing::Control, &pick(permuted, own, &personal, &hydra)?, hydra_took)?;
 
     Ok(ExperimentResult {
         table: comparison.table(0.95, RESAMPLES, plan.seed)?,
         labels,
-        own_adapters: adapter.fitted,
-        own_rerankers: reranker.fitted,
+        own_adapters: *own_adapters,
+        own_rerankers: rerank_heads.fitted,
     })
+}
+
+/// The records that each user's own head puts first among those that share most words with the query.
+fn reranked<'s, B: Body>(
+    plan: &ExperimentPlan,
+    body: &mut B,
+    heads: &mut HeadBank,
+    asked: &[Asked<'s>],
+) -> Result<Vec<Vec<&'s Record>>, RerankError> {
+    let of = |asked: &Asked<'s>| methods::found_by_words(asked.view.records(), asked.target.query(), plan.retrieved);
+    let found: Vec<_> = asked.iter().map(of).collect();
+    let request = |(asked, records)| {
+        let Asked { view, target, .. }: &Asked<'_> = asked;
+        let records: &Vec<_> = records;
+        RerankRequest { scope: view.scope(), head: HeadChoice::Own, query: target.query(), records, keep: plan.shown }
+    };
+    let requests: Vec<RerankRequest<'_>> = asked.iter().zip(&found).map(request).collect();
+    let rankings = PersonalReranker::new(body, heads, plan.record_template.clone())?.rerank(&requests)?;
+    let records = |(ranking, asked): (&hydra_rerank::Ranking, &Asked<'s>)| {
+        ranking.ranked.iter().filter_map(|scored| asked.view.record(scored.id)).collect()
+    };
+    Ok(rankings.iter().zip(asked).map(records).collect())
+}
+
+/// The candidates that an adapter puts first.
+fn picked(
+    adapter: &mut dyn Adapter,
+    head: HeadChoice,
+    asked: &[Asked<'_>],
+    shown: &[Vec<&Record>],
+    answered: &Answered,
+) -> Result<Vec<String>, AdaptError> {
+    let request = |((asked, history), candidates)| {
+        let Asked { view, target, .. }: &Asked<'_> = asked;
+        let (history, candidates): (&Vec<&Record>, &Vec<String>) = (history, candidates);
+        AdaptRequest { scope: view.scope(), head, query: target.query(), history, candidates }
+    };
+    let requests: Vec<AdaptRequest<'_>> = asked.iter().zip(shown).zip(&answered.candidates).map(request).collect();
+    let adapted = adapter.adapt(&requests)?;
+    Ok(adapted.iter().zip(&requests).map(|(adapted, request)| request.candidates[adapted.best()].clone()).collect())
 }
 
 /// Calls and tokens.
@@ -250,16 +284,12 @@ struct Took {
 
 impl Took {
     fn of(answered: &Answered) -> Self {
-        Self { calls: answered.calls, tokens: tokens(answered.usage) }
+        Self { calls: answered.calls, tokens: answered.usage.total_tokens() }
     }
 
     fn plus(self, other: Self) -> Self {
         Self { calls: self.calls + other.calls, tokens: self.tokens + other.tokens }
     }
-}
-
-fn tokens(usage: Usage) -> u64 {
-    usage.prompt_tokens + usage.completion_tokens
 }
 
 async fn label(
@@ -288,7 +318,7 @@ async fn label(
     for report in [&report, &second] {
         cost.calls += report.calls;
         cost.failed += report.failures.len() as u64;
-        cost.tokens += tokens(report.usage);
+        cost.tokens += report.usage.total_tokens();
     }
     cost.rerank_rows += rerank.len();
     cost.rerank_positives += rerank.iter().filter(|row| row.label).count();

@@ -8,7 +8,7 @@ use hydra_llm::{
 };
 use hydra_types::{Record, RecordId, Time};
 
-use super::{Asked, ExperimentError, ExperimentPlan, ExperimentTask, Took, tokens};
+use super::{Asked, ExperimentError, ExperimentPlan, ExperimentTask, Took};
 
 pub(super) struct Asker<'a> {
     pub(super) task: &'a ExperimentTask,
@@ -53,15 +53,6 @@ impl Answered {
     /// The first candidates.
     pub(super) fn first(&self) -> Vec<String> {
         self.candidates.iter().map(|said| said.first().cloned().unwrap_or_default()).collect()
-    }
-
-    /// The candidates that were drawn most often; of equals, the first.
-    pub(super) fn vote(&self) -> Vec<String> {
-        let vote = |said: &Vec<String>| {
-            let count = |one: &&String| said.iter().filter(|other| other == one).count();
-            said.iter().rev().max_by_key(count).cloned().unwrap_or_default()
-        };
-        self.candidates.iter().map(vote).collect()
     }
 }
 
@@ -140,7 +131,7 @@ impl Asker<'_> {
         let mut responses = stream::iter(requests).map(|r| self.client.complete(r)).buffered(label_plan.at_once.get());
         while let Some(response) = responses.next().await {
             let response = response?;
-            took.tokens += tokens(response.usage);
+            took.tokens += response.usage.total_tokens();
             // A record without an answer: what the model said stands in the prompt as data, like all else.
             let id = RecordId::new(u64::MAX);
             summaries.push(Record::new(id, Time::from_unix_millis(0), response.text().trim(), ""));

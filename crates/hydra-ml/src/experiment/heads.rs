@@ -4,32 +4,40 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hydra_heads::{
-    ClassWeights, FacetOptions, FacetUser, Features, Fit, FitRows, HeadBank, HeadName, Outcome, Shared, Weights,
-    fit_facets,
+    ClassWeights, FacetOptions, FacetUser, Features, Fit, FitRows, Head, HeadBank, Outcome, Shared, Weights, fit_facets,
 };
 use hydra_train::{AdaptRow, FeatureCache, FitView, HeadPlan, PackedHead, RerankRow, fit_adapter, fit_reranker};
 use hydra_types::ndarray::Array2;
 use hydra_types::{Body, Fingerprint, Record, UserId};
 
-use super::ask::Answered;
-use super::{Asked, ExperimentError, ExperimentPlan, methods};
+use super::{ExperimentError, ExperimentPlan, methods};
 
-/// One scorer with all its heads.
-pub(super) struct Stage {
+/// The heads that order records.
+pub(super) struct RerankHeads {
     /// Every test user's own head.
-    pub(super) own: Arc<HeadBank>,
-    /// Every test user's routing over facets; empty for the reranker.
-    pub(super) routed: Arc<HeadBank>,
-    /// Heads that were fitted on permuted labels; empty for the reranker.
-    pub(super) permuted: Arc<HeadBank>,
+    pub(super) own: HeadBank,
     /// How many of them are not the prior head.
     pub(super) fitted: usize,
 }
 
+/// The heads that pick candidates.
+pub(super) struct AdaptHeads {
+    /// Every test user's own head.
+    pub(super) own: HeadBank,
+    /// How many of them are not the prior head.
+    pub(super) fitted: usize,
+    /// Every test user's routing over facets.
+    pub(super) routed: HeadBank,
+    /// The head of the next test user in the place of everybody's own.
+    pub(super) swapped: HeadBank,
+    /// Heads that were fitted on permuted labels.
+    pub(super) permuted: HeadBank,
+}
+
 type Pairs = Vec<(String, String)>;
 
-impl Stage {
-    pub(super) fn reranker<B: Body>(
+impl RerankHeads {
+    pub(super) fn fit<B: Body>(
         plan: &ExperimentPlan,
         body: &mut B,
         train: &[FitView],
@@ -53,12 +61,13 @@ impl Stage {
                 fit_reranker(view, &rows, (body, template), &shared, &mut FeatureCache::new(), &HeadPlan::default())?;
             Ok(packed)
         };
-        let (own, fitted) = bank(&shared, test, &mut fit)?;
-        let empty = Arc::new(HeadBank::new(Arc::clone(own.shared())));
-        Ok(Self { own, routed: Arc::clone(&empty), permuted: empty, fitted })
+        let (heads, fitted) = heads(test, &mut fit)?;
+        Ok(Self { own: bank(&Arc::new(shared.clone()), test, heads)?, fitted })
     }
+}
 
-    pub(super) fn adapter<B: Body>(
+impl AdaptHeads {
+    pub(super) fn fit<B: Body>(
         plan: &ExperimentPlan,
         body: &mut B,
         train: &[FitView],
@@ -107,8 +116,10 @@ impl Stage {
                 fit_adapter(view, &rows, (body, template), &shared, &mut FeatureCache::new(), &HeadPlan::default())?;
             Ok(packed)
         };
-        let (own, fitted) = bank(&shared, test, &mut |view: &FitView| fit_with(body, view, false))?;
-        let (permuted, _) = bank(&shared, test, &mut |view: &FitView| fit_with(body, view, true))?;
+        let (own, fitted) = heads(test, &mut |view: &FitView| fit_with(body, view, false))?;
+        let (permuted, _) = heads(test, &mut |view: &FitView| fit_with(body, view, true))?;
+        let mut swapped = own.clone();
+        swapped.rotate_left(1);
 
         // Facets: the router reads what users wrote before the queries that its labels come from.
         let mut histories = Vec::new();
@@ -130,74 +141,21 @@ impl Stage {
             })
             .collect::<Result<_, ExperimentError>>()?;
         let facets = fit_facets(&shared, &facet_users, FacetOptions::new(seed))?;
-        let with_facets = Arc::new(shared.with_facets(facets.facets).map_err(boxed)?);
-        let mut routed = HeadBank::new(Arc::clone(&with_facets));
+        let with_facets = Arc::new(shared.clone().with_facets(facets.facets).map_err(boxed)?);
+        let mut routed = Vec::new();
         for view in test {
             let history = history(plan, body, view.records().iter())?;
             let routing = facets.router.route(Features::new(features_of, &history).map_err(boxed)?).map_err(boxed)?;
-            routed.insert(view.user(), with_facets.head(routing).map_err(boxed)?).map_err(boxed)?;
+            routed.push(with_facets.head(routing).map_err(boxed)?);
         }
-        Ok(Self { own, routed: Arc::new(routed), permuted, fitted })
-    }
-
-    /// The records that each user's own reranker puts first.
-    pub(super) fn best<'s, B: Body>(
-        &self,
-        plan: &ExperimentPlan,
-        body: &mut B,
-        asked: &[Asked<'s>],
-        retrieved: &[Vec<&'s Record>],
-    ) -> Result<Vec<Vec<&'s Record>>, ExperimentError> {
-        let mut best = Vec::new();
-        for (asked, found) in asked.iter().zip(retrieved) {
-            let pairs: Pairs =
-                found.iter().map(|record| plan.record_template.pair(asked.target.query(), record)).collect();
-            let scores = self.scores(body, &self.own, HeadName::User(asked.view.user()), &pairs)?;
-            let mut order: Vec<usize> = (0..found.len()).collect();
-            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-            best.push(order.into_iter().take(plan.shown).map(|place| found[place]).collect());
-        }
-        Ok(best)
-    }
-
-    /// The candidate that the named head puts first; of equals, the one that came first.
-    #[expect(clippy::too_many_arguments, reason = "one pick is made of all of these")]
-    pub(super) fn pick<B: Body>(
-        &self,
-        plan: &ExperimentPlan,
-        body: &mut B,
-        bank: &HeadBank,
-        name: &dyn Fn(&Asked<'_>) -> HeadName,
-        asked: &[Asked<'_>],
-        shown: &[Vec<&Record>],
-        answered: &Answered,
-    ) -> Result<Vec<String>, ExperimentError> {
-        let mut picked = Vec::new();
-        for ((asked, shown), said) in asked.iter().zip(shown).zip(&answered.candidates) {
-            let distinct: Vec<&String> = said
-                .iter()
-                .enumerate()
-                .filter(|(place, one)| !said[..*place].contains(one))
-                .map(|(_, one)| one)
-                .collect();
-            let pair = |one: &&String| plan.candidate_template.pair(asked.target.query(), shown, one);
-            let scores = self.scores(body, bank, name(asked), &distinct.iter().map(pair).collect::<Pairs>())?;
-            let best = (0..distinct.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-            picked.push(best.map(|place| distinct[place].clone()).unwrap_or_default());
-        }
-        Ok(picked)
-    }
-
-    fn scores<B: Body>(
-        &self,
-        body: &mut B,
-        bank: &HeadBank,
-        name: HeadName,
-        pairs: &Pairs,
-    ) -> Result<Vec<f32>, ExperimentError> {
-        let features = features(body, pairs)?;
-        let features = Features::new(bank.shared().body(), &features).map_err(boxed)?;
-        bank.log_odds(&vec![name; pairs.len()], &features).map_err(boxed)
+        let shared = Arc::new(shared);
+        Ok(Self {
+            own: bank(&shared, test, own)?,
+            fitted,
+            routed: bank(&with_facets, test, routed)?,
+            swapped: bank(&shared, test, swapped)?,
+            permuted: bank(&shared, test, permuted)?,
+        })
     }
 }
 
@@ -220,19 +178,22 @@ fn prior(features_of: Fingerprint, features: &Array2<f32>, labels: &[bool]) -> R
 }
 
 /// A head for each of these users, and how many are not exactly the prior head.
-fn bank(
-    shared: &Shared,
+fn heads(
     users: &[FitView],
     fit: &mut dyn FnMut(&FitView) -> Result<PackedHead, ExperimentError>,
-) -> Result<(Arc<HeadBank>, usize), ExperimentError> {
-    let mut bank = HeadBank::new(Arc::new(shared.clone()));
-    let mut fitted = 0;
-    for view in users {
-        let head = fit(view)?.fitted;
-        fitted += usize::from(head.outcome == Outcome::Fitted);
-        bank.insert(view.user(), head.head).map_err(boxed)?;
+) -> Result<(Vec<Head>, usize), ExperimentError> {
+    let fitted = users.iter().map(|view| Ok(fit(view)?.fitted)).collect::<Result<Vec<_>, ExperimentError>>()?;
+    let count = fitted.iter().filter(|fitted| fitted.outcome == Outcome::Fitted).count();
+    Ok((fitted.into_iter().map(|fitted| fitted.head).collect(), count))
+}
+
+/// The first head for the first user, and so on.
+fn bank(shared: &Arc<Shared>, users: &[FitView], heads: Vec<Head>) -> Result<HeadBank, ExperimentError> {
+    let mut bank = HeadBank::new(Arc::clone(shared));
+    for (view, head) in users.iter().zip(heads) {
+        bank.insert(view.user(), head).map_err(boxed)?;
     }
-    Ok((Arc::new(bank), fitted))
+    Ok(bank)
 }
 
 /// Features of what a user answered, newest records only: what the router reads.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hydra_rerank::Retrieved;
 use hydra_retrieval::{Bm25, Bm25Params, Filter, Query, Retriever, Scratch, Tags};
 use hydra_types::Record;
 
@@ -36,8 +37,13 @@ impl Show {
     }
 }
 
-/// The records that share most words with a query, by BM25 over these records alone.
+/// The records that share most words with a query, best first.
 pub(super) fn by_words<'r>(records: &'r [Record], query: &str, most: usize) -> Vec<&'r Record> {
+    found_by_words(records, query, most).into_iter().map(|found| found.record).collect()
+}
+
+/// The same with their scores, by BM25 over these records alone.
+pub(super) fn found_by_words<'r>(records: &'r [Record], query: &str, most: usize) -> Vec<Retrieved<'r>> {
     let mut index = Bm25::new(Bm25Params::default());
     for record in records {
         index.add(record.id(), record.time(), Tags::NONE, record.input()).expect("a history has no record twice");
@@ -45,7 +51,7 @@ pub(super) fn by_words<'r>(records: &'r [Record], query: &str, most: usize) -> V
     let query = Query::new().text(query);
     let found = index.search(&query, most, &Filter::all(), &mut Scratch::new()).expect("the query has a text");
     let at: BTreeMap<_, _> = records.iter().map(|record| (record.id(), record)).collect();
-    found.into_iter().filter_map(|scored| at.get(&scored.id).copied()).collect()
+    found.into_iter().map(|scored| Retrieved { record: at[&scored.id], score: scored.score }).collect()
 }
 
 /// What each user answered most often; of equals, what they answered last.
