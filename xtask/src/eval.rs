@@ -1,11 +1,12 @@
 //! `cargo xtask eval`: a door to the release binary of `hydra-ml`.
 
 use std::ffi::OsString;
-use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{cargo, export, setup};
+use crate::cargo::{self, root};
+use crate::door::{self, Handed};
+use crate::export;
 
 /// Compare HYDRA with every simpler way on a task: one table, an interval at every number.
 ///
@@ -14,19 +15,22 @@ use crate::{cargo, export, setup};
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// Handed to `hydra eval` as they are.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    args: Vec<OsString>,
+    #[command(flatten)]
+    handed: Handed,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let asks_for_help = args.args.iter().any(|arg| arg == "--help" || arg == "-h");
+pub(crate) fn run(Args { handed }: &Args) -> Result<()> {
+    handed.set_up()?;
     let mut own: Vec<OsString> = Vec::new();
-    if !asks_for_help {
-        setup::run_default()?;
+    // Nothing is exported where the caller brings a model.
+    if !handed.asks_for_help() && !handed.has("--encoder") {
         own.extend(["--encoder".into(), export::encoder_bundle("fp32")?.into_os_string()]);
+    }
+    if !handed.asks_for_help() && !handed.has("--lm") {
         own.extend(["--lm".into(), export::language_model_bundle("int8")?.into_os_string()]);
     }
-    let mut build = cargo::cargo(["build", "--release", "-p", "hydra-ml", "--features", "cli", "--bin", "hydra"]);
-    cargo::run(Command::new(cargo::built_executable(&mut build, "hydra")?).arg("eval").args(&own).args(&args.args))
+    if !handed.has("--data") {
+        own.extend(["--data".into(), root().join(".hydra/movielens").into_os_string()]);
+    }
+    cargo::run(door::binary("hydra-ml", "hydra")?.arg("eval").args(&own).args(&handed.args))
 }

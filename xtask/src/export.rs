@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::cargo::{self, root};
+use crate::door::{self, Handed};
 use crate::setup;
 
 /// Write an ONNX bundle from a model folder; without a folder, from the encoder that `setup` fetched.
@@ -16,17 +17,13 @@ use crate::setup;
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// Handed to `hydra-export` as they are.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    args: Vec<OsString>,
+    #[command(flatten)]
+    handed: Handed,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let asks_for_help = args.args.iter().any(|arg| arg == "--help" || arg == "-h");
-    if !asks_for_help {
-        setup::run_default()?;
-    }
-    cargo::run(exporter()?.args(&args.args))
+pub(crate) fn run(Args { handed }: &Args) -> Result<()> {
+    handed.set_up()?;
+    cargo::run(exporter()?.args(&handed.args))
 }
 
 /// The bundle of the fetched encoder in this precision, exported if it is not there.
@@ -57,9 +54,6 @@ fn bundle(name: &str, precision: &str, from: &[OsString]) -> Result<PathBuf> {
     Ok(bundle)
 }
 
-/// The release binary of `hydra-export`, built.
 fn exporter() -> Result<Command> {
-    let name = "hydra-export";
-    let mut build = cargo::cargo(["build", "--release", "-p", name, "--features", "cli", "--bin", name]);
-    Ok(Command::new(cargo::built_executable(&mut build, name)?))
+    door::binary("hydra-export", "hydra-export")
 }

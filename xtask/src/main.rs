@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod door;
 mod eval;
 mod export;
 mod fixtures;
