@@ -1,10 +1,12 @@
-//! What tests of several crates share: where files lie, and how near is near enough.
+//! What tests of several crates share: where files lie, how near is near enough, and children that are killed.
 //!
 //! A dev-dependency only, never published. Files that are committed come from [`fixture`]; files that
 //! `cargo xtask setup` fetches come from [`fetched`], which fails with the command to run.
 
 mod files;
+mod killed;
 mod tolerance;
 
 pub use files::{fetched, fixture, workspace_root};
+pub use killed::{acknowledge, kill_after};
 pub use tolerance::{Difference, Tolerance};

@@ -2,12 +2,11 @@
 //!
 //! `HYDRA_TORTURE_ROUNDS` says how often; `HYDRA_TORTURE_SEED` repeats a run.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hydra_retrieval::{Filter, HnswIndex, HnswParams, Item, LoadError, Scratch};
+use hydra_testkit::{acknowledge, kill_after};
 use hydra_types::RecordId;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -39,42 +38,20 @@ fn contents(index: &HnswIndex) -> impl PartialEq + std::fmt::Debug + use<> {
 #[test]
 fn a_child_saves_until_it_is_killed() {
     let (Ok(folder), Ok(from)) = (std::env::var(FOLDER), std::env::var(FROM)) else { return };
-    let mut out = std::io::stdout();
     for generation in from.parse::<u64>().unwrap().. {
         let saved = index(generation).save(Path::new(&folder)).unwrap();
         assert_eq!(saved.get(), generation);
-        out.write_all(format!("ack {generation}\n").as_bytes()).unwrap();
-        out.flush().unwrap();
+        acknowledge(generation);
     }
 }
 
 /// Starts the child, kills it, and returns the last generation that it acknowledged.
 fn one_round(folder: &Path, last: u64, rng: &mut ChaCha8Rng) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::a_child_saves_until_it_is_killed", "--exact", "--nocapture"])
-        .env(FOLDER, folder)
-        .env(FROM, (last + 1).to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut last = last;
-    let mut acks = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut acknowledge = |line: &str| {
-        if let Some((_, generation)) = line.split_once("ack ") {
-            last = generation.parse().unwrap();
-        }
-    };
+    let folder = folder.to_str().unwrap().to_owned();
+    let variables = [(FOLDER, folder), (FROM, (last + 1).to_string())];
     // Also before the first save.
-    acks.by_ref().take(rng.random_range(0..12)).for_each(|line| acknowledge(&line));
-    let moment = Instant::now() + Duration::from_micros(rng.random_range(0..6_000));
-    while Instant::now() < moment {
-        std::hint::spin_loop();
-    }
-    child.kill().unwrap();
-    acks.for_each(|line| acknowledge(&line));
-    let status = child.wait().unwrap();
-    assert!(status.code().is_none(), "the child ended by itself: {status}");
-    last
+    let (lines, moment) = (rng.random_range(0..12), Duration::from_micros(rng.random_range(0..6_000)));
+    kill_after("crash::a_child_saves_until_it_is_killed", &variables, lines, moment).unwrap_or(last)
 }
 
 #[test]

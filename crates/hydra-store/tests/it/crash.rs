@@ -3,12 +3,11 @@
 //! `HYDRA_TORTURE_ROUNDS` says how often; `HYDRA_TORTURE_SEED` repeats a run.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hydra_store::{Batch, Scan, Store, StoreError};
+use hydra_testkit::{acknowledge, kill_after};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -101,43 +100,20 @@ fn a_child_writes_until_it_is_killed() {
     };
     let seed = seed.parse().unwrap();
     let store = open_or_create(Path::new(&folder));
-    let mut out = std::io::stdout();
     for number in from.parse().unwrap().. {
         operation(seed, number).run(&store).unwrap();
-        out.write_all(format!("ack {number}\n").as_bytes()).unwrap();
-        out.flush().unwrap();
+        acknowledge(number);
     }
 }
 
 /// Starts the child, kills it, and returns the number behind the last operation that it acknowledged.
 fn one_round(folder: &Path, seed: u64, from: u64, rng: &mut ChaCha8Rng) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::a_child_writes_until_it_is_killed", "--exact", "--nocapture"])
-        .env(FOLDER, folder)
-        .env(FROM, from.to_string())
-        .env(SEED, seed.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut next = from;
-    let mut acks = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let wait_for = rng.random_range(0..20);
-    let mut acknowledge = |line: &str| {
-        if let Some((_, number)) = line.split_once("ack ") {
-            next = number.parse::<u64>().unwrap() + 1;
-        }
-    };
+    let folder = folder.to_str().unwrap().to_owned();
+    let variables = [(FOLDER, folder), (FROM, from.to_string()), (SEED, seed.to_string())];
     // Also while the store is being opened, before the first operation.
-    acks.by_ref().take(wait_for).for_each(|line| acknowledge(&line));
-    let moment = Instant::now() + Duration::from_micros(rng.random_range(0..8_000));
-    while Instant::now() < moment {
-        std::hint::spin_loop();
-    }
-    child.kill().unwrap();
-    acks.for_each(|line| acknowledge(&line));
-    let status = child.wait().unwrap();
-    assert!(status.code().is_none(), "the child ended by itself: {status}");
-    next
+    let (lines, moment) = (rng.random_range(0..20), Duration::from_micros(rng.random_range(0..8_000)));
+    let last = kill_after("crash::a_child_writes_until_it_is_killed", &variables, lines, moment);
+    last.map_or(from, |last| last + 1)
 }
 
 #[test]
