@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hydra_adapter::{Adapter, PersonalAdapter};
 use hydra_heads::{ResidentHeads, Shared};
-use hydra_llm::{FenceKey, LengthLimits, LlmClient, Template};
+use hydra_llm::{FenceKey, LengthLimits, LlmClient, ResponseFormat, Template};
 use hydra_rerank::{PersonalReranker, Reranker};
 use hydra_retrieval::Scratch;
 use hydra_store::Store;
@@ -45,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) candidates: u32,
     pub(crate) temperature: f32,
     pub(crate) max_tokens: Option<u32>,
+    pub(crate) response_format: ResponseFormat,
     pub(crate) seed: Option<u64>,
     pub(crate) on_failure: OnFailure,
 }
@@ -66,6 +67,7 @@ impl Builder {
             candidates: 8,
             temperature: 1.0,
             max_tokens: None,
+            response_format: ResponseFormat::Text,
             seed: None,
             on_failure: OnFailure::default(),
         };
@@ -158,6 +160,12 @@ impl Builder {
     /// The most tokens of one candidate.
     pub fn max_tokens(mut self, tokens: u32) -> Self {
         self.cpu.settings.max_tokens = Some(tokens);
+        self
+    }
+
+    /// What shape a candidate has: a schema that names the answers keeps a model to them, where its server can.
+    pub fn response_format(mut self, format: ResponseFormat) -> Self {
+        self.cpu.settings.response_format = format;
         self
     }
 

@@ -70,6 +70,7 @@ impl Personalizer {
         request.temperature = Some(self.settings.temperature);
         request.max_tokens = self.settings.max_tokens;
         request.seed = self.settings.seed;
+        request.response_format = self.settings.response_format.clone();
         request.user = Some(prepared.tag);
         request.deadline = prepared.ask.left(prepared.started)?;
         let begin = Instant::now();
