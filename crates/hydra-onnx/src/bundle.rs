@@ -4,6 +4,7 @@ mod description;
 mod error;
 mod fingerprint;
 mod manifest;
+mod prior;
 mod read;
 mod write;
 
@@ -15,8 +16,9 @@ pub use description::{Bound, Description, Kind, Measure, Parity, Pooling, Precis
 pub use error::BundleError;
 use hydra_types::Fingerprint;
 #[cfg(feature = "runtime")]
-pub(crate) use manifest::{ATTENTION_MASK, INPUT_IDS, POSITION_IDS, TOKEN_TYPE_IDS};
+pub(crate) use manifest::{ATTENTION_MASK, FEATURES, INPUT_IDS, POSITION_IDS, TOKEN_TYPE_IDS};
 pub use manifest::{FileEntry, Manifest};
+pub use prior::PriorHead;
 
 use crate::check::Model;
 
@@ -103,6 +105,12 @@ impl Bundle {
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The prior head that the graph ends in, as numbers; see [`PriorHead`] for who has one.
+    #[must_use]
+    pub fn prior_head(&self) -> Option<PriorHead> {
+        prior::read(self)
     }
 
     /// The bytes of `tokenizer.json`.

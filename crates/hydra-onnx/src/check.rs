@@ -19,7 +19,6 @@ use std::sync::Arc;
 pub use error::CheckError;
 pub(crate) use tensor::is_file_name;
 pub(crate) use weight::Weight;
-#[cfg(feature = "runtime")]
 pub(crate) use weight::WeightType;
 
 use crate::spec::TensorSpec;
@@ -87,7 +86,19 @@ impl Model {
     /// Large initialisers, with their bytes: what sessions can share.
     #[cfg_attr(not(feature = "runtime"), allow(dead_code))]
     pub(crate) fn weights(&self) -> impl Iterator<Item = (&Weight, &[u8])> {
-        self.weights.iter().map(|weight| (weight, weight.bytes(self)))
+        self.weights
+            .iter()
+            .map(|weight| (weight, weight.bytes(self)))
+            .filter(|(_, bytes)| bytes.len() >= MIN_SHARED_BYTES)
+    }
+
+    /// Shape and numbers of an initialiser in 32-bit floats, if there is one of this name.
+    pub(crate) fn initializer(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+        let is_it = |weight: &&Weight| weight.name == name && weight.element == WeightType::F32;
+        let weight = self.weights.iter().find(is_it)?;
+        let shape = weight.dims.iter().map(|len| usize::try_from(*len).ok()).collect::<Option<_>>()?;
+        let (numbers, _) = weight.bytes(self).as_chunks();
+        Some((shape, numbers.iter().copied().map(f32::from_le_bytes).collect()))
     }
 
     /// What the check read.
@@ -119,5 +130,7 @@ const MAX_TENSORS: usize = 200_000;
 const MAX_EDGES: usize = 4_096;
 /// Axes of one tensor.
 const MAX_DIMS: usize = 16;
+/// Smaller initialisers cost more to hand over than they save.
+const MIN_SHARED_BYTES: usize = 1024;
 /// Bytes of one name.
 const MAX_NAME: usize = 1_024;

@@ -13,14 +13,15 @@ use std::time::Duration;
 pub use cross::{CrossEncoder, Logits};
 use engine::Engine;
 pub use error::EncoderError;
-use hydra_types::ndarray::{Array2, Ix3, s};
+use hydra_types::ndarray::{Array2, Ix2, Ix3, s};
 use hydra_types::{Body, Fingerprint, PairFeatures};
 pub use options::{EncoderOptions, Rows};
 use tokens::Row;
 pub use tokens::TokenUse;
 
-use crate::bundle::{Bundle, Kind, Pooling};
+use crate::bundle::{Bundle, FEATURES, Kind, Pooling};
 use crate::device::Device;
+use crate::session::Outputs;
 
 /// Turns texts and pairs of texts into features.
 ///
@@ -42,8 +43,16 @@ use crate::device::Device;
 #[derive(Debug)]
 pub struct Encoder {
     engine: Engine,
-    pooling: Pooling,
-    normalize: bool,
+    source: Source,
+}
+
+/// Where features come from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// They are made of the vectors of tokens.
+    Tokens { pooling: Pooling, normalize: bool },
+    /// The graph gives them: what a cross-encoder's classifier reads.
+    Graph,
 }
 
 /// Features of some rows.
@@ -86,13 +95,16 @@ pub struct Work {
 }
 
 impl Encoder {
-    /// Makes the encoder of a bundle ready to run.
+    /// Makes the encoder of a bundle ready to run: of an encoder, or of a cross-encoder whose graph gives the features that
+    /// its classifier reads. These are handed out as they are.
     ///
     /// # Errors
-    /// [`EncoderError::Kind`] if the bundle holds something else, [`EncoderError::Session`] if ONNX Runtime or the
-    /// device cannot be had, [`EncoderError::Tokenizer`] or [`EncoderError::Options`].
+    /// [`EncoderError::Kind`] or [`EncoderError::NoFeatures`] if the bundle holds something else,
+    /// [`EncoderError::Session`] if ONNX Runtime or the device cannot be had, [`EncoderError::Tokenizer`] or
+    /// [`EncoderError::Options`].
     pub fn open(bundle: &Bundle, options: &EncoderOptions) -> Result<Self, EncoderError> {
-        Ok(Self::around(Engine::open(bundle, Kind::Encoder, options)?, bundle))
+        let (source, width) = Source::of(bundle)?;
+        Ok(Self { engine: Engine::open(bundle, width, options)?, source })
     }
 
     /// Makes as many encoders of one bundle, for as many threads; they share what can be shared:
@@ -101,12 +113,9 @@ impl Encoder {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_many(bundle: &Bundle, options: &EncoderOptions, count: usize) -> Result<Vec<Self>, EncoderError> {
-        let engines = Engine::open_many(bundle, Kind::Encoder, options, count)?;
-        Ok(engines.into_iter().map(|engine| Self::around(engine, bundle)).collect())
-    }
-
-    fn around(engine: Engine, bundle: &Bundle) -> Self {
-        Self { engine, pooling: bundle.manifest().pooling(), normalize: bundle.manifest().normalize() }
+        let (source, width) = Source::of(bundle)?;
+        let engines = Engine::open_many(bundle, width, options, count)?;
+        Ok(engines.into_iter().map(|engine| Self { engine, source }).collect())
     }
 
     /// Features of texts. No text gives no row; an empty text gives the features of the tokens that the tokenizer adds.
@@ -145,7 +154,7 @@ impl Encoder {
     /// - returns: `features`: one `[seq, hidden]` a text
     ///
     /// # Errors
-    /// As [`encode`](Self::encode), but for [`EncoderError::NotPooled`].
+    /// As [`encode`](Self::encode), with [`EncoderError::OnlyPooled`] in the place of [`EncoderError::NotPooled`].
     pub fn encode_tokens(&mut self, texts: &[impl AsRef<str> + Sync]) -> Result<TokenFeatures, EncoderError> {
         let rows = self.engine.tokenize(texts)?;
         self.unpooled(&rows)
@@ -217,31 +226,22 @@ impl Encoder {
     }
 
     fn pool(&mut self, rows: &[Row]) -> Result<Encoded, EncoderError> {
-        let (pooling, normalize) = (self.pooling, self.normalize);
-        if pooling == Pooling::None {
+        let source = self.source;
+        if let Source::Tokens { pooling: Pooling::None, .. } = source {
             return Err(EncoderError::NotPooled);
         }
         let mut features = Array2::zeros((rows.len(), self.hidden()));
-        let work = self.engine.run(rows, |batch, outputs| {
-            let states = outputs.f32::<Ix3>(Kind::Encoder.output())?;
-            for (at, &row) in batch.iter().enumerate() {
-                let tokens = states.slice(s![at, ..rows[row].len(), ..]);
-                let mut pooled = features.row_mut(row);
-                match pooling {
-                    Pooling::Mean => pooling::mean(&tokens, &mut pooled),
-                    Pooling::Cls | Pooling::None => pooled.assign(&tokens.row(0)),
-                }
-                let usable = if normalize { pooling::normalize(&mut pooled) } else { pooling::is_finite(&pooled) };
-                if !usable {
-                    return Err(EncoderError::NotFinite { row });
-                }
-            }
-            Ok(())
+        let work = self.engine.run(rows, |batch, outputs| match source {
+            Source::Tokens { pooling, normalize } => pool(rows, batch, outputs, (pooling, normalize), &mut features),
+            Source::Graph => pooling::place(outputs.f32::<Ix2>(FEATURES)?, batch, &mut features),
         })?;
         Ok(Encoded { features, tokens: rows.iter().map(Row::usage).collect(), work })
     }
 
     fn unpooled(&mut self, rows: &[Row]) -> Result<TokenFeatures, EncoderError> {
+        if let Source::Graph = self.source {
+            return Err(EncoderError::OnlyPooled);
+        }
         let mut features = vec![Array2::zeros((0, 0)); rows.len()];
         let work = self.engine.run(rows, |batch, outputs| {
             let states = outputs.f32::<Ix3>(Kind::Encoder.output())?;
@@ -256,6 +256,45 @@ impl Encoder {
         })?;
         Ok(TokenFeatures { features, tokens: rows.iter().map(Row::usage).collect(), work })
     }
+}
+
+impl Source {
+    /// With the width of features.
+    fn of(bundle: &Bundle) -> Result<(Self, usize), EncoderError> {
+        let manifest = bundle.manifest();
+        match (manifest.kind(), manifest.features_width()) {
+            (Kind::Encoder, Some(width)) => {
+                Ok((Self::Tokens { pooling: manifest.pooling(), normalize: manifest.normalize() }, width))
+            }
+            (Kind::CrossEncoder, Some(width)) => Ok((Self::Graph, width)),
+            (Kind::CrossEncoder, None) => Err(EncoderError::NoFeatures),
+            (found, _) => Err(EncoderError::Kind { expected: Kind::Encoder, found }),
+        }
+    }
+}
+
+/// Features of a batch, made of the vectors of its tokens.
+fn pool(
+    rows: &[Row],
+    batch: &[usize],
+    outputs: &Outputs<'_>,
+    (pooling, normalize): (Pooling, bool),
+    features: &mut Array2<f32>,
+) -> Result<(), EncoderError> {
+    let states = outputs.f32::<Ix3>(Kind::Encoder.output())?;
+    for (at, &row) in batch.iter().enumerate() {
+        let tokens = states.slice(s![at, ..rows[row].len(), ..]);
+        let mut pooled = features.row_mut(row);
+        match pooling {
+            Pooling::Mean => pooling::mean(&tokens, &mut pooled),
+            Pooling::Cls | Pooling::None => pooled.assign(&tokens.row(0)),
+        }
+        let usable = if normalize { pooling::normalize(&mut pooled) } else { pooling::is_finite(&pooled) };
+        if !usable {
+            return Err(EncoderError::NotFinite { row });
+        }
+    }
+    Ok(())
 }
 
 /// The encoder as a body: features of pairs, whatever the bundle pools them from.

@@ -60,6 +60,12 @@
 //! read a model once and hand over the bytes. That costs a copy while a session is being opened, and it is why a bundle
 //! that does not fit into memory cannot be opened here.
 //!
+//! # Body and prior head in one bundle
+//! The graph of an exported cross-encoder also gives the `features` that its classifier reads. Such a bundle opens as a
+//! [`CrossEncoder`] (the opinion that is the same for everybody), as an [`Encoder`] (a body, on whose features users' heads
+//! stand), and [`Bundle::prior_head`] gives the classifier's numbers, from which those heads begin. All three have one
+//! fingerprint. A bundle of logits alone is read as before, as a cross-encoder.
+//!
 //! # Formats
 //! A fingerprint is the SHA-256 of these fields, each as its length in eight little-endian bytes and its bytes: the text
 //! `hydra-onnx body fingerprint, version 1`; the kind; the SHA-256 of `model.onnx`; name and SHA-256 of each further
@@ -89,7 +95,7 @@ mod session;
 mod spec;
 
 pub use bundle::{
-    Bound, Bundle, BundleError, Description, FileEntry, Kind, Manifest, Measure, Parity, Pooling, Precision,
+    Bound, Bundle, BundleError, Description, FileEntry, Kind, Manifest, Measure, Parity, Pooling, Precision, PriorHead,
 };
 pub use check::{CheckError, GraphFacts, Model};
 #[cfg(feature = "runtime")]

@@ -30,7 +30,8 @@ pub struct Description {
 pub enum Kind {
     /// Texts or pairs to vectors of tokens: `last_hidden_state`: `[batch, seq, hidden]`.
     Encoder,
-    /// Pairs to classes: `logits`: `[batch, classes]`.
+    /// Pairs to classes: `logits`: `[batch, classes]`; and, where its graph gives them, the `features` that the classifier
+    /// reads: `[batch, hidden]`, with which it is a body and its prior head in one.
     CrossEncoder,
     /// Tokens and a cache to the next tokens: `logits`: `[rows, vocabulary]`.
     LanguageModel,

@@ -142,17 +142,23 @@ impl Manifest {
 
     fn validate_interface(&self) -> Result<(), BundleError> {
         self.validate_inputs()?;
+        let wrong = |output: &str, axes: &str| BundleError::Interface {
+            what: "outputs",
+            expected: format!("{output}: f32 {axes}"),
+            found: list(&self.outputs),
+        };
+        let kind = self.description.kind;
         if self.width().is_none() {
-            let axes = match self.description.kind {
+            let axes = match kind {
                 Kind::Encoder => "[batch, seq, a number]",
                 Kind::CrossEncoder => "[batch, a number]",
                 Kind::LanguageModel => "[rows, a number]",
             };
-            return Err(BundleError::Interface {
-                what: "outputs",
-                expected: format!("{}: f32 {axes}", self.description.kind.output()),
-                found: list(&self.outputs),
-            });
+            return Err(wrong(kind.output(), axes));
+        }
+        let names_features = self.outputs.iter().any(|output| output.name == FEATURES);
+        if kind == Kind::CrossEncoder && names_features && self.features_width().is_none() {
+            return Err(wrong(FEATURES, "[batch, a number]"));
         }
         Ok(())
     }
@@ -196,12 +202,18 @@ impl Manifest {
 
     /// Length of the last axis of the output, if the output is as its kind says.
     fn width(&self) -> Option<usize> {
-        let leading: &[&str] = match self.description.kind {
+        let kind = self.description.kind;
+        let leading: &[&str] = match kind {
             Kind::Encoder => &[axis::BATCH, axis::SEQ],
             Kind::CrossEncoder => &[axis::BATCH],
             Kind::LanguageModel => &["rows"],
         };
-        let output = self.outputs.iter().find(|output| output.name == self.description.kind.output())?;
+        self.width_of(kind.output(), leading)
+    }
+
+    /// Length of the last axis of an output, if there is one of this name, with these axes before the last.
+    fn width_of(&self, name: &str, leading: &[&str]) -> Option<usize> {
+        let output = self.outputs.iter().find(|output| output.name == name)?;
         let (last, first) = output.shape.split_last()?;
         let named = first.len() == leading.len() && first.iter().zip(leading).all(|(dim, &axis)| *dim == axis.into());
         match last {
@@ -280,6 +292,17 @@ impl Manifest {
     #[must_use]
     pub fn output_width(&self) -> usize {
         self.width().expect("validated when it was made")
+    }
+
+    /// Numbers of one features vector: of an encoder, and of a cross-encoder whose graph gives the features that its
+    /// classifier reads; none of any other graph.
+    #[must_use]
+    pub fn features_width(&self) -> Option<usize> {
+        match self.description.kind {
+            Kind::Encoder => self.width(),
+            Kind::CrossEncoder => self.width_of(FEATURES, &[axis::BATCH]),
+            Kind::LanguageModel => None,
+        }
     }
 
     /// Length and hash of every file, by name.
@@ -368,6 +391,8 @@ const FORMAT: u64 = 1;
 /// A manifest has a few kilobytes.
 pub(super) const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
+/// What a cross-encoder's classifier reads.
+pub(crate) const FEATURES: &str = "features";
 /// Ids of tokens.
 pub(crate) const INPUT_IDS: &str = "input_ids";
 /// 1 for a token, 0 for padding.

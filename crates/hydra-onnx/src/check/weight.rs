@@ -1,11 +1,11 @@
-//! Where large initialisers lie, so that sessions can share them.
+//! Where initialisers lie, so that sessions can share them and their numbers can be read.
 
 use std::ops::Range;
 
 use super::Model;
 use super::tensor::{CheckedTensor, Place};
 
-/// A large initialiser of the outermost graph.
+/// An initialiser of the outermost graph.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "runtime"), allow(dead_code))]
 pub(crate) struct Weight {
@@ -18,7 +18,7 @@ pub(crate) struct Weight {
 }
 
 /// The types that are worth sharing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WeightType {
     F32,
     I8,
@@ -26,7 +26,7 @@ pub(crate) enum WeightType {
 }
 
 impl Weight {
-    /// None for a tensor that is small, of another type, or not in one piece.
+    /// None for a tensor of another type, or not in one piece.
     pub(super) fn new(tensor: CheckedTensor<'_>, graph: &[u8]) -> Option<Self> {
         let element = match tensor.code {
             1 => WeightType::F32,
@@ -34,9 +34,6 @@ impl Weight {
             3 => WeightType::I8,
             _ => return None,
         };
-        if tensor.bytes < MIN_BYTES {
-            return None;
-        }
         let (location, start) = match tensor.place? {
             Place::Inside(bytes) => (None, bytes.as_ptr().addr() - graph.as_ptr().addr()),
             Place::Beside { location, offset } => (Some(location.to_owned()), usize::try_from(offset).ok()?),
@@ -50,6 +47,3 @@ impl Weight {
         &file[self.range.clone()]
     }
 }
-
-/// Smaller ones cost more to hand over than they save.
-const MIN_BYTES: u64 = 1024;

@@ -1,13 +1,14 @@
 //! Pairs to logits.
 
 use hydra_types::Fingerprint;
-use hydra_types::ndarray::{Array2, Ix2};
+use hydra_types::ndarray::Array2;
 
 use super::engine::Engine;
 use super::tokens::Row;
 use super::{EncoderError, EncoderOptions, TokenUse, Work, pooling};
-use crate::bundle::{Bundle, Kind};
+use crate::bundle::{Bundle, FEATURES, Kind};
 use crate::device::Device;
+use crate::session::Outputs;
 
 /// Turns pairs of texts into the logits of a classifier: the graph of a cross-encoder, batched as an
 /// [`Encoder`](super::Encoder) does it.
@@ -17,6 +18,8 @@ use crate::device::Device;
 #[derive(Debug)]
 pub struct CrossEncoder {
     engine: Engine,
+    /// Width of the features that the graph gives besides, if it does.
+    features: Option<usize>,
 }
 
 /// Logits of some pairs.
@@ -37,7 +40,8 @@ impl CrossEncoder {
     /// # Errors
     /// As [`Encoder::open`](super::Encoder::open).
     pub fn open(bundle: &Bundle, options: &EncoderOptions) -> Result<Self, EncoderError> {
-        Ok(Self { engine: Engine::open(bundle, Kind::CrossEncoder, options)? })
+        let engine = Engine::open(bundle, classes(bundle)?, options)?;
+        Ok(Self { engine, features: bundle.manifest().features_width() })
     }
 
     /// Makes as many cross-encoders of one bundle, for as many threads.
@@ -45,8 +49,9 @@ impl CrossEncoder {
     /// # Errors
     /// As [`Encoder::open`](super::Encoder::open).
     pub fn open_many(bundle: &Bundle, options: &EncoderOptions, count: usize) -> Result<Vec<Self>, EncoderError> {
-        let engines = Engine::open_many(bundle, Kind::CrossEncoder, options, count)?;
-        Ok(engines.into_iter().map(|engine| Self { engine }).collect())
+        let engines = Engine::open_many(bundle, classes(bundle)?, options, count)?;
+        let features = bundle.manifest().features_width();
+        Ok(engines.into_iter().map(|engine| Self { engine, features }).collect())
     }
 
     /// Logits of pairs. The second text is cut first: see [`EncoderOptions::first_budget`].
@@ -62,18 +67,26 @@ impl CrossEncoder {
         pairs: &[(impl AsRef<str> + Sync, impl AsRef<str> + Sync)],
     ) -> Result<Logits, EncoderError> {
         let rows = self.engine.tokenize_pairs(pairs)?;
-        let mut logits = Array2::zeros((rows.len(), self.classes()));
-        let work = self.engine.run(&rows, |batch, outputs| {
-            let given = outputs.f32::<Ix2>(Kind::CrossEncoder.output())?;
-            for (at, &row) in batch.iter().enumerate() {
-                if !pooling::is_finite(given.row(at)) {
-                    return Err(EncoderError::NotFinite { row });
-                }
-                logits.row_mut(row).assign(&given.row(at));
-            }
-            Ok(())
-        })?;
-        Ok(Logits { logits, tokens: rows.iter().map(Row::usage).collect(), work })
+        self.run(&rows, |_, _| Ok(()))
+    }
+
+    /// Logits of pairs, and the features that the classifier read, from the same runs of the graph: what everybody gets, and
+    /// what a user's head stands on.
+    ///
+    /// # Shapes
+    /// - returns: `logits`: `[pairs, classes]`, and `[pairs, hidden]`, finite
+    ///
+    /// # Errors
+    /// [`EncoderError::NoFeatures`] if the graph gives none, and as [`logits`](Self::logits).
+    pub fn logits_and_features(
+        &mut self,
+        pairs: &[(impl AsRef<str> + Sync, impl AsRef<str> + Sync)],
+    ) -> Result<(Logits, Array2<f32>), EncoderError> {
+        let width = self.features.ok_or(EncoderError::NoFeatures)?;
+        let rows = self.engine.tokenize_pairs(pairs)?;
+        let mut features = Array2::zeros((rows.len(), width));
+        let logits = self.run(&rows, |batch, outputs| pooling::place(outputs.f32(FEATURES)?, batch, &mut features))?;
+        Ok((logits, features))
     }
 
     /// What would become of the tokens of pairs; the graph does not run.
@@ -116,5 +129,27 @@ impl CrossEncoder {
     #[must_use]
     pub fn device(&self) -> Device {
         self.engine.device()
+    }
+
+    /// Logits of all rows; `besides` reads what else of each batch is wanted.
+    fn run(
+        &mut self,
+        rows: &[Row],
+        mut besides: impl FnMut(&[usize], &Outputs<'_>) -> Result<(), EncoderError>,
+    ) -> Result<Logits, EncoderError> {
+        let mut logits = Array2::zeros((rows.len(), self.classes()));
+        let work = self.engine.run(rows, |batch, outputs| {
+            pooling::place(outputs.f32(Kind::CrossEncoder.output())?, batch, &mut logits)?;
+            besides(batch, outputs)
+        })?;
+        Ok(Logits { logits, tokens: rows.iter().map(Row::usage).collect(), work })
+    }
+}
+
+/// Numbers of one row of logits.
+fn classes(bundle: &Bundle) -> Result<usize, EncoderError> {
+    match bundle.manifest().kind() {
+        Kind::CrossEncoder => Ok(bundle.manifest().output_width()),
+        found => Err(EncoderError::Kind { expected: Kind::CrossEncoder, found }),
     }
 }

@@ -9,7 +9,7 @@ use hydra_types::ndarray::Array2;
 use super::batches::{self, Batch};
 use super::tokens::{Row, RowTokenizer};
 use super::{EncoderError, EncoderOptions, Rows, Work};
-use crate::bundle::{ATTENTION_MASK, Bundle, INPUT_IDS, Kind, POSITION_IDS, TOKEN_TYPE_IDS};
+use crate::bundle::{ATTENTION_MASK, Bundle, INPUT_IDS, POSITION_IDS, TOKEN_TYPE_IDS};
 use crate::device::Device;
 use crate::session::{Outputs, Session};
 
@@ -27,30 +27,37 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn open(bundle: &Bundle, kind: Kind, options: &EncoderOptions) -> Result<Self, EncoderError> {
-        let tokenizer = tokenizer(bundle, kind, options)?;
-        Ok(Self::new(Session::open(bundle.model(), &options.session)?, tokenizer, bundle, options))
+    /// `width` is that of the output that will be read.
+    pub(super) fn open(bundle: &Bundle, width: usize, options: &EncoderOptions) -> Result<Self, EncoderError> {
+        let tokenizer = tokenizer(bundle, options)?;
+        Ok(Self::new(Session::open(bundle.model(), &options.session)?, tokenizer, bundle, width, options))
     }
 
     pub(super) fn open_many(
         bundle: &Bundle,
-        kind: Kind,
+        width: usize,
         options: &EncoderOptions,
         count: usize,
     ) -> Result<Vec<Self>, EncoderError> {
-        let tokenizer = tokenizer(bundle, kind, options)?;
+        let tokenizer = tokenizer(bundle, options)?;
         let sessions = Session::open_many(bundle.model(), &options.session, count)?;
-        let new = |session| Self::new(session, Arc::clone(&tokenizer), bundle, options);
+        let new = |session| Self::new(session, Arc::clone(&tokenizer), bundle, width, options);
         Ok(sessions.into_iter().map(new).collect())
     }
 
-    fn new(session: Session, tokenizer: Arc<RowTokenizer>, bundle: &Bundle, options: &EncoderOptions) -> Self {
+    fn new(
+        session: Session,
+        tokenizer: Arc<RowTokenizer>,
+        bundle: &Bundle,
+        width: usize,
+        options: &EncoderOptions,
+    ) -> Self {
         let manifest = bundle.manifest();
         Self {
             session,
             tokenizer,
             fingerprint: manifest.fingerprint(),
-            width: manifest.output_width(),
+            width,
             max_tokens: max_tokens(bundle, options),
             max_rows: match options.rows {
                 Rows::Together => options.max_rows.get(),
@@ -147,11 +154,7 @@ impl Engine {
     }
 }
 
-fn tokenizer(bundle: &Bundle, kind: Kind, options: &EncoderOptions) -> Result<Arc<RowTokenizer>, EncoderError> {
-    let found = bundle.manifest().kind();
-    if found != kind {
-        return Err(EncoderError::Kind { expected: kind, found });
-    }
+fn tokenizer(bundle: &Bundle, options: &EncoderOptions) -> Result<Arc<RowTokenizer>, EncoderError> {
     RowTokenizer::new(bundle, max_tokens(bundle, options), options).map(Arc::new)
 }
 

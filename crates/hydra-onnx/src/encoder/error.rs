@@ -15,6 +15,9 @@ pub enum EncoderError {
         /// What the bundle holds.
         found: Kind,
     },
+    /// A cross-encoder whose graph keeps the features to itself.
+    #[error("the bundle's graph gives logits and no features: export its folder again to use it as an encoder")]
+    NoFeatures,
     /// `tokenizer.json` is none.
     #[error("the bundle's tokenizer cannot be read; export the bundle again")]
     Tokenizer {
@@ -37,6 +40,11 @@ pub enum EncoderError {
     /// The bundle's vectors of tokens stay as they are: there are no features of a text.
     #[error("the bundle does not pool: use `encode_tokens`, or export it with pooling `mean` or `cls`")]
     NotPooled,
+    /// The graph gives features of whole texts: there are no vectors of tokens.
+    #[error(
+        "the bundle's graph gives no vectors of tokens: use `encode`, or export the encoder without its classifier"
+    )]
+    OnlyPooled,
     /// A text longer than texts may be.
     #[error("text {row} has {bytes} bytes, and at most {limit} are read: split it, or raise `max_text_bytes`")]
     TextTooLong {

@@ -1,6 +1,23 @@
-//! From the vectors of tokens to features.
+//! From what the graph gives to features.
 
-use hydra_types::ndarray::{ArrayView1, ArrayView2, ArrayViewMut1};
+use hydra_types::ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1};
+
+use super::EncoderError;
+
+/// Puts the rows of a batch where the caller had them.
+///
+/// # Shapes
+/// - `given`: `[batch, numbers]`
+/// - `into`: `[rows, numbers]`
+pub(super) fn place(given: ArrayView2<'_, f32>, batch: &[usize], into: &mut Array2<f32>) -> Result<(), EncoderError> {
+    for (given, &row) in given.rows().into_iter().zip(batch) {
+        if !is_finite(given) {
+            return Err(EncoderError::NotFinite { row });
+        }
+        into.row_mut(row).assign(&given);
+    }
+    Ok(())
+}
 
 /// Mean of the vectors of tokens. Padding was left out by the caller, so no mask is needed.
 ///

@@ -210,6 +210,27 @@ fn a_graph_with_other_inputs_or_a_missing_file_is_refused() {
 }
 
 #[test]
+fn features_of_another_shape_are_no_features() {
+    let both = bundle("tiny-prior");
+    assert_eq!((both.manifest().output_width(), both.manifest().features_width()), (2, Some(32)));
+    let description = Description {
+        kind: Kind::CrossEncoder,
+        precision: Precision::Fp32,
+        pooling: Pooling::None,
+        normalize: false,
+        max_tokens: 24,
+        parity: None,
+    };
+    // The last mention is the output's, whose first axis is then no batch.
+    let mut graph = both.model().graph().to_vec();
+    let at = graph.windows(5).rposition(|bytes| bytes == b"batch").unwrap();
+    graph[at..at + 5].copy_from_slice(b"pairs");
+    let other = Model::new(graph).unwrap();
+    let error = Bundle::new(description, other, both.tokenizer().to_vec()).unwrap_err();
+    assert!(matches!(&error, BundleError::Interface { expected, .. } if expected.starts_with("features")), "{error}");
+}
+
+#[test]
 fn parity_is_data_and_must_hold() {
     let with = |parity| bundle("tiny-encoder").with_parity(parity);
     let kept = with(measure(0.98, Bound::AtLeast(0.97))).unwrap();

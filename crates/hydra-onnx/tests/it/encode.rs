@@ -6,6 +6,7 @@ use hydra_onnx::{
     Bundle, CrossEncoder, Description, Encoder, EncoderError, EncoderOptions, Kind, Pooling, Precision, Rows,
 };
 use hydra_testkit::Tolerance;
+use hydra_types::ndarray::Array1;
 use proptest::prelude::*;
 
 use crate::{bundle, chain};
@@ -152,9 +153,39 @@ fn a_bundle_that_does_not_pool_says_so() {
 
 #[test]
 fn a_bundle_of_the_other_kind_is_refused() {
-    let error = Encoder::open(&bundle("tiny-cross"), &EncoderOptions::default()).unwrap_err();
-    assert_eq!(error.to_string(), "the bundle is of kind `cross-encoder`, and `encoder` was asked for");
-    assert!(CrossEncoder::open(&bundle("tiny-encoder"), &EncoderOptions::default()).is_err());
+    let error = CrossEncoder::open(&bundle("tiny-encoder"), &EncoderOptions::default()).unwrap_err();
+    assert_eq!(error.to_string(), "the bundle is of kind `encoder`, and `cross-encoder` was asked for");
+}
+
+#[test]
+fn a_cross_encoder_of_logits_alone_is_read_and_is_no_body() {
+    let logits_alone = bundle("tiny-cross");
+    assert!(matches!(Encoder::open(&logits_alone, &EncoderOptions::default()), Err(EncoderError::NoFeatures)));
+    assert_eq!((logits_alone.manifest().features_width(), logits_alone.prior_head()), (None, None));
+    let mut cross = CrossEncoder::open(&logits_alone, &EncoderOptions::default()).unwrap();
+    assert!(matches!(cross.logits_and_features(&[("dog", "cat")]), Err(EncoderError::NoFeatures)));
+    assert_eq!(cross.logits(&[("dog", "cat")]).unwrap().logits.nrows(), 1);
+}
+
+/// The bundle of fixtures/models/mpnet-classifier. `hydra-export`'s tests hold such bundles to PyTorch.
+#[test]
+fn a_body_and_its_prior_head_are_one_bundle() {
+    let both = bundle("tiny-prior");
+    let mut cross = CrossEncoder::open(&both, &EncoderOptions::default()).unwrap();
+    let mut bodies = Encoder::open_many(&both, &EncoderOptions::default(), 2).unwrap();
+    // Of several lengths, so that the order of batches is not the caller's.
+    let pairs: Vec<(String, String)> = texts(40).into_iter().zip(texts(50).into_iter().skip(10)).collect();
+    let (logits, features) = cross.logits_and_features(&pairs).unwrap();
+    assert_eq!((logits.logits.dim(), features.dim()), ((40, 2), (40, 32)));
+    for body in &mut bodies {
+        assert_eq!(body.encode_pairs(&pairs).unwrap().features, features);
+    }
+    let head = both.prior_head().unwrap();
+    for (z, logits) in features.rows().into_iter().zip(logits.logits.rows()) {
+        let inner = (head.w1.dot(&z) + Array1::from(head.b1.clone())).mapv(f32::tanh);
+        let expected = head.w2.dot(&inner) + Array1::from(head.b2.clone());
+        Tolerance::absolute(1e-5).assert_close(&logits.to_vec(), &expected.to_vec());
+    }
 }
 
 #[test]
