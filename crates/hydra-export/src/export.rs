@@ -16,7 +16,7 @@ use hydra_onnx::{Bundle, BundleError, CheckError, Description, Kind, Manifest, P
 use crate::calibration;
 use crate::folder::{Folder, PoolingKind, Task};
 use crate::gate::{self, GateError};
-use crate::graph::{self, BuildError, is_in_layer};
+use crate::graph::{self, BuildError, is_in_layer, is_in_prior};
 
 /// The numbers that an exported graph computes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -299,7 +299,7 @@ pub(crate) fn runnable(model: &Model<'_>, weights: Weights) -> Result<hydra_onnx
 fn reduced<'a>(folder: &Folder, model: Model<'a>, precision: Precision) -> Result<Model<'a>, ExportError> {
     let activations = match precision {
         Precision::Fp32 => return Ok(model),
-        Precision::Fp16 => return Ok(HalfPrecision.apply(model, |_| false)?),
+        Precision::Fp16 => return Ok(HalfPrecision.apply(model, is_in_prior)?),
         Precision::Int8 => ActivationScale::PerTensor,
         Precision::Int8PerRow => ActivationScale::PerRow,
     };

@@ -1,8 +1,8 @@
 //! Parity is a gate: what does not compute what the folder's model computes is not written.
 //!
 //! A graph in `f32` is held to the [reference](crate::forward): on ONNX Runtime, at four shapes with real padding, no
-//! number of a token may be farther than 1e-5 from it. A graph in fewer bits is held to that graph: over 300 pairs of
-//! sentences the order of the similarities (or of the logits) and the direction of the vectors must stay.
+//! number of any output may be farther than 1e-5 from it, but at padding. A graph in fewer bits is held to that graph: over
+//! 300 pairs of sentences the order of the similarities (or of the logits) and the direction of the vectors must stay.
 
 mod agreement;
 pub(crate) mod batches;
@@ -12,9 +12,9 @@ use hydra_onnx::{
     Bound, Bundle, CrossEncoder, Encoder, EncoderError, EncoderOptions, Kind, Measure, Session, SessionError,
     SessionOptions, TensorView,
 };
-use hydra_types::ndarray::{Array2, ArrayView1, Dimension, IxDyn};
+use hydra_types::ndarray::{Array2, ArrayD, ArrayView1, ArrayViewD, Dimension, IxDyn};
 
-use crate::folder::{Folder, Task};
+use crate::folder::Folder;
 use crate::reference::{self, ReferenceError};
 use crate::tokens::{Tokens, TokensError};
 use agreement::{cosine, kendall_tau};
@@ -25,17 +25,20 @@ use agreement::{cosine, kendall_tau};
 pub enum GateError {
     /// A number is too far from the reference.
     #[error(
-        "the graph differs from the reference by {difference:.3e} at batch {batch} × length {seq} (row {row}, token \
-         {token}, number {number}), at most {most:e} is allowed: the graph does not compute this model, nothing was written"
+        "{output} of the graph differs from the reference by {difference:.3e} at batch {batch} × length {seq} (row {row}, \
+         token {token}, number {number}), at most {most:e} is allowed: the graph does not compute this model, nothing was \
+         written"
     )]
     Parity {
+        /// Which of the graph's outputs.
+        output: &'static str,
         /// Rows of the batch.
         batch: usize,
         /// Tokens of a row, padding included.
         seq: usize,
         /// The row where it differs most.
         row: usize,
-        /// The token; 0 for logits.
+        /// The token; 0 where there is one vector a row.
         token: usize,
         /// Which number of the vector, or which class.
         number: usize,
@@ -73,64 +76,75 @@ pub enum GateError {
     Tokens(#[from] TokensError),
 }
 
-/// Compares an `f32` graph on ONNX Runtime with the reference.
+/// Compares every output of an `f32` graph on ONNX Runtime with the reference.
 pub(crate) fn parity(folder: &Folder, bundle: &Bundle) -> Result<Vec<Measure>, GateError> {
     let batches = batches::shapes(folder)
         .into_iter()
         .map(|shape| batches::batch(folder, shape, 0))
         .collect::<Result<Vec<_>, _>>()?;
-    let expected = reference::forward(folder, &batches)?;
+    let expected = reference::outputs(folder, &batches)?;
     let mut session = Session::open(bundle.model(), &SessionOptions::default())?;
     let mut measures = Vec::new();
     for (tokens, expected) in batches.iter().zip(&expected) {
         let (batch, seq) = tokens.ids().dim();
         let outputs = session.run(&inputs(folder, tokens))?;
-        let got = outputs.f32::<IxDyn>(bundle.manifest().kind().output())?;
-        let mut worst = (0.0, vec![0; got.ndim()]);
-        for (at, number) in got.indexed_iter() {
-            let token = if folder.task() == Task::Encode { [at[0], at[1]] } else { [at[0], 0] };
-            let difference = (f64::from(*number) - expected[&at]).abs();
-            let means_something = folder.task() != Task::Encode || tokens.mask()[token] == 1;
-            // NaN is farther than anything.
-            if means_something && (difference > worst.0 || difference.is_nan()) {
-                worst = (difference, at.as_array_view().to_vec());
+        for (&output, expected) in expected {
+            let (difference, at) = worst(&outputs.f32::<IxDyn>(output)?, expected, tokens);
+            if difference > MOST_APART || difference.is_nan() {
+                let token = if at.len() == 3 { at[1] } else { 0 };
+                let (row, number, most) = (at[0], at[at.len() - 1], MOST_APART);
+                return Err(GateError::Parity { output, batch, seq, row, token, number, difference, most });
             }
+            // A graph has one output of its own; what else it gives is named.
+            let named = if output == bundle.manifest().kind().output() { "" } else { "_of_features" };
+            measures.push(Measure {
+                name: format!("max_abs_difference{named}_{batch}x{seq}"),
+                value: difference,
+                bound: Bound::AtMost(MOST_APART),
+            });
         }
-        let (difference, at) = worst;
-        if difference > MOST_APART || difference.is_nan() {
-            let token = if folder.task() == Task::Encode { at[1] } else { 0 };
-            let number = at[at.len() - 1];
-            return Err(GateError::Parity { batch, seq, row: at[0], token, number, difference, most: MOST_APART });
-        }
-        measures.push(Measure {
-            name: format!("max_abs_difference_{batch}x{seq}"),
-            value: difference,
-            bound: Bound::AtMost(MOST_APART),
-        });
     }
     Ok(measures)
+}
+
+/// Where an output is farthest from the reference, and by how much; not at padding.
+///
+/// # Shapes
+/// - `got`, `expected`: `[batch, seq, numbers]` or `[batch, numbers]`
+fn worst(got: &ArrayViewD<'_, f32>, expected: &ArrayD<f64>, tokens: &Tokens) -> (f64, Vec<usize>) {
+    let mut worst = (0.0, vec![0; got.ndim()]);
+    for (at, number) in got.indexed_iter() {
+        let difference = (f64::from(*number) - expected[&at]).abs();
+        let means_something = at.ndim() == 2 || tokens.mask()[[at[0], at[1]]] == 1;
+        // NaN is farther than anything.
+        if means_something && (difference > worst.0 || difference.is_nan()) {
+            worst = (difference, at.as_array_view().to_vec());
+        }
+    }
+    worst
 }
 
 /// Compares a graph in fewer bits with the `f32` one.
 pub(crate) fn agreement(full: &Bundle, reduced: &Bundle) -> Result<Vec<Measure>, GateError> {
     let pairs = sentences::pairs(PAIRS);
-    let (tau, cosine) = if full.manifest().kind() == Kind::Encoder {
+    let (tau, mean_cosine, of_features) = if full.manifest().kind() == Kind::Encoder {
         let [full, reduced] = [features(full, &pairs)?, features(reduced, &pairs)?];
         let similarities = |features: &Array2<f32>| -> Vec<f64> {
             (0..PAIRS).map(|pair| cosine(&features.row(pair), &features.row(PAIRS + pair))).collect()
         };
-        let cosines = full.rows().into_iter().zip(reduced.rows()).map(|(full, reduced)| cosine(&full, &reduced));
-        (kendall_tau(&similarities(&full), &similarities(&reduced)), cosines.sum::<f64>() / full.nrows() as f64)
+        (kendall_tau(&similarities(&full), &similarities(&reduced)), mean_cosine_of_rows(&full, &reduced), None)
     } else {
-        let [full, reduced] = [logits(full, &pairs)?, logits(reduced, &pairs)?];
+        let [(full, full_features), (reduced, reduced_features)] = [logits(full, &pairs)?, logits(reduced, &pairs)?];
         let wide = |column: ArrayView1<'_, f32>| column.iter().copied().map(f64::from).collect::<Vec<_>>();
         let classes = || full.columns().into_iter().zip(reduced.columns());
         let least = classes().map(|(full, reduced)| kendall_tau(&wide(full), &wide(reduced))).fold(1.0, f64::min);
         let cosines = classes().map(|(full, reduced)| cosine(&full, &reduced));
-        (least, cosines.sum::<f64>() / full.ncols() as f64)
+        let of_features = mean_cosine_of_rows(&full_features, &reduced_features);
+        (least, cosines.sum::<f64>() / full.ncols() as f64, Some(of_features))
     };
-    [("kendall_tau", tau, LEAST_TAU), ("mean_cosine", cosine, LEAST_COSINE)]
+    [("kendall_tau", tau, LEAST_TAU), ("mean_cosine", mean_cosine, LEAST_COSINE)]
         .into_iter()
+        .chain(of_features.map(|cosine| ("mean_cosine_of_features", cosine, LEAST_COSINE)))
         .map(|(name, value, least)| {
             let (measure, bound) = (name.to_owned(), Bound::AtLeast(least));
             if bound.holds(value) {
@@ -159,8 +173,15 @@ fn features(bundle: &Bundle, pairs: &[(String, String)]) -> Result<Array2<f32>, 
     Ok(Encoder::open(bundle, &EncoderOptions::default())?.encode(&texts)?.features)
 }
 
-fn logits(bundle: &Bundle, pairs: &[(String, String)]) -> Result<Array2<f32>, EncoderError> {
-    Ok(CrossEncoder::open(bundle, &EncoderOptions::default())?.logits(pairs)?.logits)
+/// Logits of pairs, and the features that they are made from.
+fn logits(bundle: &Bundle, pairs: &[(String, String)]) -> Result<(Array2<f32>, Array2<f32>), EncoderError> {
+    let (logits, features) = CrossEncoder::open(bundle, &EncoderOptions::default())?.logits_and_features(pairs)?;
+    Ok((logits.logits, features))
+}
+
+fn mean_cosine_of_rows(full: &Array2<f32>, reduced: &Array2<f32>) -> f64 {
+    let cosines = full.rows().into_iter().zip(reduced.rows()).map(|(full, reduced)| cosine(&full, &reduced));
+    cosines.sum::<f64>() / full.nrows() as f64
 }
 
 /// A batch by the names that the graph gives its inputs.

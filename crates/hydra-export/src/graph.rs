@@ -34,8 +34,8 @@ pub enum BuildError {
 /// # Shapes
 /// - inputs: `input_ids`, `attention_mask`, and `token_type_ids` where the model has more than one token type:
 ///   `[batch, seq]`, `i64`. The mask is 1 for a token and 0 for padding, which may lie on either side.
-/// - output: `last_hidden_state`: `[batch, seq, hidden]`, or `logits`: `[batch, classes]` of a classifier. Vectors at
-///   padding mean nothing.
+/// - output: `last_hidden_state`: `[batch, seq, hidden]`, where vectors at padding mean nothing; of a classifier `logits`:
+///   `[batch, classes]`, and `features`: `[batch, hidden]`, the first token's vector, from which they are made.
 ///
 /// # Errors
 /// When a weight cannot be read, or `opset` is not one that `hydra-graph` writes.
@@ -48,6 +48,11 @@ pub fn build(folder: &Folder, opset: u32) -> Result<Model<'static>, BuildError> 
 /// Whether a node belongs to a layer, whose products are what is worth fewer bits: the classifier runs once a text.
 pub(crate) fn is_in_layer(node: &str) -> bool {
     node.contains(".layer.")
+}
+
+/// Whether a node belongs to the prior head, which stays in 32 bits so that its numbers are those that logits are made with.
+pub(crate) fn is_in_prior(node: &str) -> bool {
+    node.starts_with(PRIOR)
 }
 
 /// A graph on its way.
@@ -83,8 +88,11 @@ impl<'f> Encoder<'f> {
         match self.folder.task() {
             Task::Encode => self.graph.output("last_hidden_state", hidden)?,
             Task::Classify { classes } => {
-                let logits = self.classifier(hidden, classes)?;
+                let first = self.graph.scalar(0_i64);
+                let features = self.graph.gather(hidden, first, 1)?;
+                let logits = self.classifier(features, classes)?;
                 self.graph.output("logits", logits)?;
+                self.graph.output("features", features)?;
             }
         }
         Ok(self.graph.finish()?)
@@ -109,24 +117,40 @@ impl<'f> Encoder<'f> {
         self.norm(of(LayerModule::OutputNorm), lowered, x)
     }
 
-    /// `[batch, seq, hidden]` to `[batch, classes]`, from the first token.
-    fn classifier(&mut self, hidden: Value, classes: usize) -> Result<Value, BuildError> {
-        let first = self.graph.scalar(0_i64);
-        let first = self.graph.gather(hidden, first, 1)?;
+    /// `[batch, hidden]` to `[batch, classes]`.
+    ///
+    /// Where it has the shape of a prior head, it has the names under which `hydra_onnx::PriorHead` is found, whatever the
+    /// family calls it.
+    fn classifier(&mut self, features: Value, classes: usize) -> Result<Value, BuildError> {
         let width = self.config.hidden;
-        let between = self.linear(Module::ClassifierHidden, first, width, width)?;
-        let between = match self.config.family {
-            Family::DistilBert => self.graph.relu(between)?,
-            _ => self.graph.tanh(between)?,
+        let own = |module| self.folder.name(module);
+        let (hidden, output) = match self.config.family {
+            Family::DistilBert => (own(Module::ClassifierHidden), own(Module::Classifier)),
+            _ => (format!("{PRIOR}hidden"), format!("{PRIOR}output")),
         };
-        self.linear(Module::Classifier, between, width, classes)
+        let between = self.linear_named(&hidden, Module::ClassifierHidden, features, (width, width))?;
+        let between = self.graph.scope(&hidden, |graph| match self.config.family {
+            Family::DistilBert => graph.relu(between),
+            _ => graph.tanh(between),
+        })?;
+        self.linear_named(&output, Module::Classifier, between, (width, classes))
     }
 
     /// A linear map of the rows of `x`.
     fn linear(&mut self, module: Module, x: Value, into: usize, out: usize) -> Result<Value, BuildError> {
+        self.linear_named(&self.folder.name(module), module, x, (into, out))
+    }
+
+    fn linear_named(
+        &mut self,
+        name: &str,
+        module: Module,
+        x: Value,
+        (into, out): (usize, usize),
+    ) -> Result<Value, BuildError> {
         let weight = Tensor::new(&[into, out], transposed(&self.folder.read(module, Part::Weight)?, into))?;
         let bias = Tensor::new(&[out], self.folder.read(module, Part::Bias)?)?;
-        self.graph.scope(&self.folder.name(module), |graph| {
+        self.graph.scope(name, |graph| {
             let weight = graph.initializer("weight", weight)?;
             let bias = graph.initializer("bias", bias)?;
             Ok(graph.linear(x, weight, bias)?)
@@ -169,3 +193,6 @@ fn transposed(weight: &[f32], into: usize) -> Vec<f32> {
     }
     result
 }
+
+/// What the names of a prior head's nodes and weights begin with.
+const PRIOR: &str = "prior.";

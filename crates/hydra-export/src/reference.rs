@@ -9,6 +9,8 @@ mod embedding;
 mod layer;
 mod relative;
 
+use std::collections::BTreeMap;
+
 use hydra_types::ndarray::{Array2, ArrayD, Axis, stack};
 use rayon::prelude::*;
 
@@ -33,8 +35,6 @@ pub enum ReferenceError {
 
 /// What the model makes of each batch.
 ///
-/// Layers are read one after the other and applied to all batches, so memory holds one layer, not the model.
-///
 /// # Shapes
 /// - returns: for each batch `[batch, seq, hidden]`, or `[batch, classes]` of a classifier. Vectors at padding are
 ///   computed like any other and mean nothing.
@@ -42,10 +42,29 @@ pub enum ReferenceError {
 /// # Errors
 /// When a weight cannot be read, an id has no row in its table, or a sequence is longer than the table of positions.
 ///
+/// # Panics
+/// Never.
+pub fn forward(folder: &Folder, batches: &[Tokens]) -> Result<Vec<ArrayD<f64>>, ReferenceError> {
+    let output = match folder.task() {
+        Task::Encode => "last_hidden_state",
+        Task::Classify { .. } => "logits",
+    };
+    let own = |mut outputs: Outputs| outputs.remove(output).expect("every model has its own output");
+    Ok(outputs(folder, batches)?.into_iter().map(own).collect())
+}
+
+/// What a graph gives for one batch, by the name of the output.
+pub(crate) type Outputs = BTreeMap<&'static str, ArrayD<f64>>;
+
+/// Everything that a graph of the model gives for each batch: as [`forward`], and of a classifier the `features`,
+/// `[batch, hidden]`, that it reads.
+///
+/// Layers are read one after the other and applied to all batches, so memory holds one layer, not the model.
+///
 /// # Source
 /// Vaswani et al. 2017 (arXiv:1706.03762) for the layer, Devlin et al. 2018 (arXiv:1810.04805) for the encoder around
 /// it; what the other families change is said where it is done.
-pub fn forward(folder: &Folder, batches: &[Tokens]) -> Result<Vec<ArrayD<f64>>, ReferenceError> {
+pub(crate) fn outputs(folder: &Folder, batches: &[Tokens]) -> Result<Vec<Outputs>, ReferenceError> {
     let mut rows: Vec<Row> = Vec::new();
     {
         let embedding = Embedding::read(folder)?;
@@ -68,10 +87,12 @@ pub fn forward(folder: &Folder, batches: &[Tokens]) -> Result<Vec<ArrayD<f64>>, 
         .map(|tokens| {
             let rows: Vec<Row> = rows.by_ref().take(tokens.ids().nrows()).collect();
             match &classifier {
-                None => stacked(rows.iter().map(|row| row.hidden.view().into_dyn())),
+                None => [("last_hidden_state", stacked(rows.iter().map(|row| row.hidden.view().into_dyn())))].into(),
                 Some(classifier) => {
                     let logits: Vec<_> = rows.iter().map(|row| classifier.logits(&row.hidden.row(0))).collect();
-                    stacked(logits.iter().map(|logits| logits.view().into_dyn()))
+                    let logits = stacked(logits.iter().map(|logits| logits.view().into_dyn()));
+                    let features = stacked(rows.iter().map(|row| row.hidden.row(0).into_dyn()));
+                    [("logits", logits), ("features", features)].into()
                 }
             }
         })

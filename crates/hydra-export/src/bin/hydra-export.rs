@@ -15,9 +15,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Export an encoder or a cross-encoder to ONNX, and prove that the export computes the same.
 ///
-/// FOLDER holds config.json, tokenizer.json and model.safetensors (or shards with their index), as they are published:
-/// BERT, MiniLM, RoBERTa, XLM-R, DistilBERT or MPNet, sentence encoders and sequence classifiers. The bundle that is
-/// written holds model.onnx, tokenizer.json and manifest.json, and is what hydra-onnx opens.
+/// FOLDER holds config.json, tokenizer.json and model.safetensors (or shards with their index), as they are published or as
+/// hydra-train saves them: BERT, MiniLM, RoBERTa, XLM-R, DistilBERT or MPNet, sentence encoders and sequence classifiers.
+/// The bundle that is written holds model.onnx, tokenizer.json and manifest.json, and is what hydra-onnx opens. That of a
+/// classifier is a body with its prior head: its graph gives logits, and the features from which they are made.
 ///
 /// The graph is run on ONNX Runtime against an independent forward pass. Where they differ by more than 1e-5, or where
 /// fewer bits change the order of sentence similarities (Kendall tau below 0.97) or the vectors (mean cosine below
@@ -120,7 +121,7 @@ fn export_language_model(file: &Path, arguments: &Arguments) -> Result<()> {
 fn summary(folder: &Folder, manifest: &Manifest) -> String {
     let config = folder.config();
     let task = match folder.task() {
-        Task::Classify { classes } => format!("cross-encoder, {classes} classes"),
+        Task::Classify { classes } => format!("cross-encoder and body, {classes} classes"),
         _ => {
             format!("encoder, pooling {}{}", manifest.pooling().name(), if manifest.normalize() { ", L2" } else { "" })
         }
@@ -176,6 +177,8 @@ Examples:
       the same in 8 bits, to target/hydra/all-minilm-l6-v2-int8: 2.5 times as fast
   hydra-export ~/models/ms-marco-MiniLM-L-6-v2 --out bundles/reranker
       export a cross-encoder from a folder of your own
+  hydra-export target/hydra/reranker-folder --out target/hydra/reranker
+      export what `hydra-train reranker` saved: body and prior head in one bundle
   hydra-export --lm .hydra/llm/model.gguf --precision int8
       export the fetched language model to target/hydra/smollm2-135m-instruct-int8
   hydra-export --check

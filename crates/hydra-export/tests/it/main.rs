@@ -8,4 +8,5 @@ mod gate;
 mod gguf;
 mod golden;
 mod hostile;
+mod prior;
 mod reference;
