@@ -5,12 +5,13 @@
 //! # Source
 //! Salemi et al. 2024, arXiv:2304.11406, and the code and files that come with it.
 
-mod answer;
+mod prompt;
 mod read;
 
 use hydra_types::Record;
 
-pub use answer::Answer;
+use crate::answer::{AnswerSpace, RATINGS};
+
 pub use read::{LampError, load};
 
 /// One of the eight tasks.
@@ -32,17 +33,6 @@ pub enum LampTask {
     MailSubject,
     /// LaMP-7: how this user would put a tweet.
     Tweet,
-}
-
-/// How an answer to a task is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerKind {
-    /// One of the labels: accuracy and macro-F1.
-    Label,
-    /// A number from 1 to 5: MAE and RMSE.
-    Rating,
-    /// A text: ROUGE-1 and ROUGE-L.
-    Text,
 }
 
 impl LampTask {
@@ -73,14 +63,25 @@ impl LampTask {
         }
     }
 
-    /// How its answers are judged.
+    /// Which answers it has, and so how they are judged.
     #[must_use]
-    pub const fn answer_kind(self) -> AnswerKind {
+    pub fn answers(self) -> AnswerSpace {
         match self {
-            Self::Citation | Self::NewsCategory | Self::MovieTag => AnswerKind::Label,
-            Self::ProductRating => AnswerKind::Rating,
-            Self::Headline | Self::PaperTitle | Self::MailSubject | Self::Tweet => AnswerKind::Text,
+            Self::Citation | Self::NewsCategory | Self::MovieTag => {
+                AnswerSpace::Labels(self.labels().iter().map(|&label| label.to_owned()).collect())
+            }
+            Self::ProductRating => AnswerSpace::Rating,
+            Self::Headline | Self::PaperTitle | Self::MailSubject | Self::Tweet => AnswerSpace::Text,
         }
+    }
+
+    /// Whether the records of a history are earlier answers to the same question, so that each can be asked again.
+    ///
+    /// An author's papers are no citations, and a user's tweets are no paraphrases: of these nothing can be learned but what
+    /// stands in a prompt.
+    #[must_use]
+    pub const fn records_are_answers(self) -> bool {
+        !matches!(self, Self::Citation | Self::Tweet)
     }
 
     /// Every answer that counts, for tasks with labels or ratings; empty for texts.
@@ -90,7 +91,7 @@ impl LampTask {
             Self::Citation => &["[1]", "[2]"],
             Self::NewsCategory => &NEWS_CATEGORIES,
             Self::MovieTag => &MOVIE_TAGS,
-            Self::ProductRating => &["1", "2", "3", "4", "5"],
+            Self::ProductRating => &RATINGS,
             Self::Headline | Self::PaperTitle | Self::MailSubject | Self::Tweet => &[],
         }
     }
@@ -146,3 +147,20 @@ const MOVIE_TAGS: [&str; 15] = [
     "violence",
     "true story",
 ];
+
+impl LampTask {
+    /// As [`AnswerSpace::official`].
+    #[must_use]
+    pub fn official_answer(self, said: &str) -> crate::Answer<'static> {
+        match self.answers().official(said) {
+            crate::Answer::Rating(rating) => crate::Answer::Rating(rating),
+            _ => crate::Answer::Unreadable,
+        }
+    }
+
+    /// As [`crate::Answer::counted_rating`].
+    #[must_use]
+    pub fn counted_rating(answer: &crate::Answer<'_>, gold: f64) -> f64 {
+        answer.counted_rating(gold)
+    }
+}

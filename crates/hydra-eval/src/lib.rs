@@ -28,16 +28,20 @@
 //! Where reference implementations warn and return a number for a question without an answer (the area under the curve
 //! of one class), this crate returns an error: a zero in a table looks like a result.
 
+mod answer;
 mod comparison;
+mod dates;
 mod error;
 mod lamp;
 mod metrics;
 mod movielens;
 mod statistics;
+mod text_or_number;
 
+pub use answer::{Answer, AnswerSpace};
 pub use comparison::{Better, Cell, Comparison, ComparisonError, Metric, Row, Standing, SystemRun, Table};
 pub use error::EvalError;
-pub use lamp::{Answer, AnswerKind, LampError, LampQuestion, LampTask, load as load_lamp};
+pub use lamp::{LampError, LampQuestion, LampTask, load as load_lamp};
 pub use metrics::bleu::{corpus_bleu, sentence_bleu};
 pub use metrics::classification::{accuracy, macro_f1};
 pub use metrics::probability::{auroc, average_precision, brier, expected_calibration_error, log_loss};

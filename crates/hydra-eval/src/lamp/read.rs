@@ -6,11 +6,11 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use hydra_types::{Record, RecordId, Time};
-use jiff::civil::Date;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{AnswerKind, LampQuestion, LampTask};
+use super::{LampQuestion, LampTask};
+use crate::dates::midnight_millis;
 
 /// Reads the questions of a task (`{split}_questions.json`) and, where given, the right answers
 /// (`{split}_outputs.json`).
@@ -111,7 +111,7 @@ pub enum LampError {
 
 #[derive(Deserialize)]
 struct RawQuestion {
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "crate::text_or_number::text")]
     id: String,
     input: String,
     profile: Vec<BTreeMap<String, serde_json::Value>>,
@@ -125,24 +125,10 @@ struct RawOutputs {
 
 #[derive(Deserialize)]
 struct RawGold {
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "crate::text_or_number::text")]
     id: String,
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "crate::text_or_number::text")]
     output: String,
-}
-
-/// Ids and ratings are written as texts in some files and as numbers in others.
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Text(String),
-        Number(serde_json::Number),
-    }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::Text(text) => text,
-        Either::Number(number) => number.to_string(),
-    })
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, LampError> {
@@ -155,9 +141,10 @@ fn read_golds(task: LampTask, path: &Path) -> Result<BTreeMap<String, String>, L
     if found != task.name_in_files() {
         return Err(LampError::OtherTask { expected: task, found });
     }
+    let answers = task.answers();
     let mut by_id = BTreeMap::new();
     for RawGold { id, output } in golds {
-        if task.answer_kind() != AnswerKind::Text && !task.labels().contains(&output.trim()) {
+        if !answers.has(&output) {
             return Err(LampError::NotAnAnswer { task, question: id });
         }
         if by_id.insert(id.clone(), output).is_some() {
@@ -199,7 +186,7 @@ fn history(
     question: &str,
     profile: &[BTreeMap<String, serde_json::Value>],
 ) -> Result<Vec<Record>, LampError> {
-    let days = profile.iter().enumerate().map(|(index, fields)| day(question, index, fields));
+    let days = profile.iter().enumerate().map(|(index, fields)| midnight(question, index, fields));
     let days: Vec<Option<i64>> = days.collect::<Result<_, _>>()?;
     let all_dated = days.iter().all(Option::is_some);
     let (input, output) = task.fields();
@@ -212,7 +199,7 @@ fn history(
         };
         // The place in the file, as milliseconds, keeps the order of records of one day.
         let place = i64::try_from(index).expect("fewer records than milliseconds");
-        let midnight = if all_dated { day.unwrap_or_default() * MILLIS_A_DAY } else { 0 };
+        let midnight = day.filter(|_| all_dated).unwrap_or_default();
         let input = input.map(field).transpose()?.unwrap_or_default();
         let time = Time::from_unix_millis(midnight + place);
         records.push(Record::new(RecordId::new(index as u64), time, input, field(output)?));
@@ -221,13 +208,15 @@ fn history(
     Ok(records)
 }
 
-/// Days from 1970-01-01 to the record's date.
-fn day(question: &str, record: usize, fields: &BTreeMap<String, serde_json::Value>) -> Result<Option<i64>, LampError> {
-    let bad = || LampError::Date { question: question.to_owned(), record };
+/// Midnight of the record's day, if it has one.
+fn midnight(
+    question: &str,
+    record: usize,
+    fields: &BTreeMap<String, serde_json::Value>,
+) -> Result<Option<i64>, LampError> {
     let Some(date) = fields.get("date") else { return Ok(None) };
-    let date = date.as_str().filter(|date| date.len() == "YYYY-MM-DD".len()).ok_or_else(bad)?;
-    let date: Date = date.parse().map_err(|_| bad())?;
-    Ok(Some(i64::from(date.since(jiff::civil::date(1970, 1, 1)).map_err(|_| bad())?.get_days())))
+    let midnight = date.as_str().and_then(midnight_millis);
+    midnight.map(Some).ok_or_else(|| LampError::Date { question: question.to_owned(), record })
 }
 
 /// The part of the input that is about something.
@@ -243,5 +232,3 @@ fn query(task: LampTask, input: &str) -> Option<&str> {
     };
     input.split_once(marker).map(|(_, query)| query)
 }
-
-const MILLIS_A_DAY: i64 = 86_400_000;

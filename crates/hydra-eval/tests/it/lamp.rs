@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use hydra_eval::{LampError, LampQuestion, LampTask, load_lamp};
+use hydra_llm::{FenceKey, LengthLimits, Template};
+use hydra_types::Record;
 use tempfile::TempDir;
 
 /// A record of each task, with blanks that must stay.
@@ -94,4 +96,38 @@ fn files_that_do_not_fit_are_refused_without_quoting_them() {
     }
     let missing = load_lamp(LampTask::Tweet, "nowhere.json".as_ref(), None).unwrap_err().to_string();
     assert!(missing.contains("cannot open"), "{missing}");
+}
+
+#[test]
+fn every_task_has_a_prompt_that_shows_records_and_names_every_answer() {
+    for task in LampTask::ALL {
+        let template = Template::new(task.prompt()).unwrap();
+        assert!(template.quotes_history(), "{}", task.name());
+        let rendered = template.render(&[], "QUERY", &FenceKey::new([0; 32]), &LengthLimits::default()).unwrap();
+        let asked = &rendered.messages[1].text;
+        assert!(asked.contains("QUERY"), "{asked}");
+        if task != LampTask::Citation {
+            let missing = task.labels().iter().find(|label| !asked.contains(**label));
+            assert_eq!(missing, None, "{}", task.name());
+        }
+        assert_eq!(task.answers().labels(), task.labels());
+    }
+    assert_eq!(LampTask::MovieTag.answer_name(), "tag");
+    assert_eq!(LampTask::Citation.answer_name(), "reference");
+}
+
+#[test]
+fn a_movie_is_asked_for_in_the_words_of_the_benchmark() {
+    let question = &read(LampTask::MovieTag, &question(RECORDS[2].1), TAGGED).unwrap()[0];
+    let template = Template::new(LampTask::MovieTag.prompt()).unwrap();
+    let records: Vec<&Record> = question.history.iter().collect();
+    let rendered =
+        template.render(&records, &question.query, &FenceKey::new([0; 32]), &LengthLimits::default()).unwrap();
+    let asked = &rendered.messages[1].text;
+    assert!(asked.contains(r#"{"description":" Rivers flow. ","tag":"classic"}"#), "{asked}");
+    assert!(
+        asked.contains("Which tag does this movie relate to among the following tags? Just answer with"),
+        "{asked}"
+    );
+    assert!(asked.contains("description: ") && asked.contains(r#"{"query":"What flows?"}"#), "{asked}");
 }
