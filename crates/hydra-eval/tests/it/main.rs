@@ -4,6 +4,7 @@
 
 mod classification;
 mod comparison;
+mod json_lines;
 mod lamp;
 mod movielens;
 mod probability;
