@@ -233,7 +233,7 @@ impl Encoder {
         let mut features = Array2::zeros((rows.len(), self.hidden()));
         let work = self.engine.run(rows, |batch, outputs| match source {
             Source::Tokens { pooling, normalize } => pool(rows, batch, outputs, (pooling, normalize), &mut features),
-            Source::Graph => pooling::place(outputs.f32::<Ix2>(FEATURES)?, batch, &mut features),
+            Source::Graph => pooling::place(&outputs.f32::<Ix2>(FEATURES)?, batch, &mut features),
         })?;
         Ok(Encoded { features, tokens: rows.iter().map(Row::usage).collect(), work })
     }

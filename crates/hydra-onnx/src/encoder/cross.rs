@@ -85,7 +85,7 @@ impl CrossEncoder {
         let width = self.features.ok_or(EncoderError::NoFeatures)?;
         let rows = self.engine.tokenize_pairs(pairs)?;
         let mut features = Array2::zeros((rows.len(), width));
-        let logits = self.run(&rows, |batch, outputs| pooling::place(outputs.f32(FEATURES)?, batch, &mut features))?;
+        let logits = self.run(&rows, |batch, outputs| pooling::place(&outputs.f32(FEATURES)?, batch, &mut features))?;
         Ok((logits, features))
     }
 
@@ -139,7 +139,7 @@ impl CrossEncoder {
     ) -> Result<Logits, EncoderError> {
         let mut logits = Array2::zeros((rows.len(), self.classes()));
         let work = self.engine.run(rows, |batch, outputs| {
-            pooling::place(outputs.f32(Kind::CrossEncoder.output())?, batch, &mut logits)?;
+            pooling::place(&outputs.f32(Kind::CrossEncoder.output())?, batch, &mut logits)?;
             besides(batch, outputs)
         })?;
         Ok(Logits { logits, tokens: rows.iter().map(Row::usage).collect(), work })

@@ -9,7 +9,7 @@ use super::EncoderError;
 /// # Shapes
 /// - `given`: `[batch, numbers]`
 /// - `into`: `[rows, numbers]`
-pub(super) fn place(given: ArrayView2<'_, f32>, batch: &[usize], into: &mut Array2<f32>) -> Result<(), EncoderError> {
+pub(super) fn place(given: &ArrayView2<'_, f32>, batch: &[usize], into: &mut Array2<f32>) -> Result<(), EncoderError> {
     for (given, &row) in given.rows().into_iter().zip(batch) {
         if !is_finite(given) {
             return Err(EncoderError::NotFinite { row });
