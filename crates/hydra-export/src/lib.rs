@@ -24,8 +24,9 @@
 //! ```
 //!
 //! # Who should not use it
-//! Whoever has another architecture: there is no tracer here, a family is written by hand, once. Generators (decoders)
-//! are not exported. Weights are not trained or changed; `pytorch_model.bin` must be converted to safetensors first.
+//! Whoever has another architecture: there is no tracer here, a family is written by hand, once. Language models are exported
+//! from GGUF files alone, by [`export_decoder`]. Weights are not trained or changed; `pytorch_model.bin` must be converted to
+//! safetensors first.
 //!
 //! # Parity is a gate, not a warning
 //! Exporters usually compare with the framework that they export from, and warn. Here the judge is [`forward`], a second
