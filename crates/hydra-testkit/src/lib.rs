@@ -5,8 +5,10 @@
 
 mod files;
 mod killed;
+mod seen;
 mod tolerance;
 
 pub use files::{fetched, fixture, workspace_root};
 pub use killed::{acknowledge, kill_after};
+pub use seen::Seen;
 pub use tolerance::{Difference, Tolerance};

@@ -1,10 +1,7 @@
 //! A text and a key that must not be seen are sent through everything, and looked for wherever something can be seen.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
 use hydra_llm::{
@@ -13,9 +10,8 @@ use hydra_llm::{
     Message, Prices, Repeat, Request, Response, ResponseFormat, Retry, RetryPolicy, ScriptedClient, Template,
     TemplateParts, TokenEstimate, TokenLogprob, Usage, VirtualClock, Withheld, block_on, read_history,
 };
+use hydra_testkit::Seen;
 use hydra_types::{Record, RecordId, Time};
-use tracing::field::{Field, Visit};
-use tracing::span;
 
 const CANARY: &str = "canary-4f81d2";
 
@@ -167,65 +163,4 @@ fn answer() -> Response {
 
 fn status(status: u16) -> LlmError {
     LlmError::Status { status, code: ErrorCode::parse("some_code"), retry_after: None, said: Withheld::new(CANARY) }
-}
-
-/// Everything that somebody could see: log lines, errors with their causes, debug output.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<String>>);
-
-impl Seen {
-    fn note(&self, value: &impl std::fmt::Debug) {
-        writeln!(self.0.lock().unwrap(), "{value:?} {value:#?}").unwrap();
-    }
-
-    fn error(&self, error: &(dyn Error + 'static)) {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            writeln!(self.0.lock().unwrap(), "{error} {error:?} {error:#?}").unwrap();
-            next = error.source();
-        }
-    }
-
-    fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
-
-    #[track_caller]
-    fn holds_no(&self, secret: &str) {
-        let text = self.text();
-        if let Some(at) = text.find(secret) {
-            panic!("seen: {}", text[..at + secret.len()].lines().last().unwrap_or_default());
-        }
-    }
-}
-
-impl Visit for Seen {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        writeln!(self.0.lock().unwrap(), "{field}={value:?}").unwrap();
-    }
-}
-
-impl tracing::Subscriber for Seen {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
-        attributes.record(&mut self.clone());
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, values: &span::Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
 }

@@ -1,16 +1,11 @@
 //! A key and a prompt that must not be seen, against servers that quote them.
 
-use std::error::Error;
-use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
-
 use hydra_llm::{
     ApiKey, Cassette, CassetteMode, KeyScope, LlmClient, LlmError, Message, Request, Retry, RetryPolicy, VirtualClock,
     block_on,
 };
 use hydra_openai::{BuildError, OpenAiClient};
-use tracing::field::{Field, Visit};
-use tracing::span;
+use hydra_testkit::Seen;
 
 use crate::oddities::gather;
 use crate::server::{Reads, Server, answer, json, says, with_headers};
@@ -73,11 +68,9 @@ fn neither_key_nor_prompt_is_seen_anywhere() {
     {
         seen.error(&error);
     }
-    assert!(seen.0.lock().unwrap().contains("trying again"), "the net catches something");
+    assert!(seen.text().contains("trying again"), "the net catches something");
     for secret in [KEY, HEADER, PROMPT] {
-        let text = seen.0.lock().unwrap();
-        let line = text.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None);
+        seen.holds_no(secret);
     }
 }
 
@@ -90,53 +83,4 @@ fn what_the_server_said_is_kept_for_who_asks_but_without_the_key() {
         Err(LlmError::Status { said, .. }) => assert_eq!(said.reveal(), "Incorrect API key provided: [key]."),
         other => panic!("{other:?}"),
     }
-}
-
-/// Everything that somebody could see: log lines, errors with their causes, debug output.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<String>>);
-
-impl Seen {
-    fn note(&self, value: &impl std::fmt::Debug) {
-        writeln!(self.0.lock().unwrap(), "{value:?}").unwrap();
-    }
-
-    fn error(&self, error: &(dyn Error + 'static)) {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            writeln!(self.0.lock().unwrap(), "{error} {error:?}").unwrap();
-            next = error.source();
-        }
-    }
-}
-
-impl Visit for Seen {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        writeln!(self.0.lock().unwrap(), "{field}={value:?}").unwrap();
-    }
-}
-
-impl tracing::Subscriber for Seen {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
-        attributes.record(&mut self.clone());
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, values: &span::Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
 }
