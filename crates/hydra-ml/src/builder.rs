@@ -11,6 +11,7 @@ use hydra_store::Store;
 use hydra_types::{Body, CandidateTemplate, RecordTemplate};
 
 use crate::heads_in_store::HeadsInStore;
+use crate::memory::Memory;
 use crate::models::{Boxed, TextEncoder};
 use crate::stages::{AdaptStage, Cpu, RerankStage};
 use crate::worker::Worker;
@@ -55,7 +56,6 @@ pub(crate) struct Settings {
 pub struct Builder {
     client: Arc<dyn LlmClient>,
     cpu: Cpu,
-    resident_bytes: usize,
 }
 
 impl Builder {
@@ -72,6 +72,7 @@ impl Builder {
             on_failure: OnFailure::default(),
         };
         let cpu = Cpu {
+            memory: Memory::new(Arc::clone(&store), HISTORY_BYTES),
             store,
             encoder: None,
             reranker: RerankStage::None,
@@ -81,8 +82,9 @@ impl Builder {
             limits: LengthLimits::default(),
             settings,
             scratch: Scratch::new(),
+            calls: Vec::new(),
         };
-        Self { client, cpu, resident_bytes: 64 << 20 }
+        Self { client, cpu }
     }
 
     /// The encoder of queries and records. A history that was learned without one, or with another one of another width,
@@ -115,7 +117,7 @@ impl Builder {
         template: RecordTemplate,
     ) -> Result<Self, BuildError> {
         let heads = HeadsInStore::new(Arc::clone(&self.cpu.store), "reranker");
-        let heads = ResidentHeads::new(shared, heads, self.resident_bytes);
+        let heads = ResidentHeads::new(shared, heads, HEAD_BYTES);
         let personal = PersonalReranker::new(Box::new(Boxed(body)) as _, heads, template)?;
         self.cpu.reranker = RerankStage::Personal(Box::new(personal));
         Ok(self)
@@ -138,7 +140,7 @@ impl Builder {
         template: CandidateTemplate,
     ) -> Result<Self, BuildError> {
         let heads = HeadsInStore::new(Arc::clone(&self.cpu.store), "adapter");
-        let heads = ResidentHeads::new(shared, heads, self.resident_bytes);
+        let heads = ResidentHeads::new(shared, heads, HEAD_BYTES);
         let personal = PersonalAdapter::new(Box::new(Boxed(body)) as _, heads, template)?;
         self.cpu.adapter = AdaptStage::Personal(Box::new(personal));
         Ok(self)
@@ -172,6 +174,15 @@ impl Builder {
     /// Asks for answers that can be repeated, where the language model can do that.
     pub fn seed(mut self, seed: u64) -> Self {
         self.cpu.settings.seed = Some(seed);
+        self
+    }
+
+    /// How many bytes of histories, about, stay in memory for the next question of the same users, who were served last.
+    /// Default: 256 MiB. With 0 every question reads its user's history from the store.
+    ///
+    /// With the history a user's heads leave memory.
+    pub fn keep_in_memory(mut self, bytes: usize) -> Self {
+        self.cpu.memory.set_budget(bytes);
         self
     }
 
@@ -225,3 +236,7 @@ pub enum BuildError {
     #[error("the system gives no thread")]
     Thread(#[source] std::io::Error),
 }
+
+const HISTORY_BYTES: usize = 256 << 20;
+/// About 70,000 heads of 384 numbers in a stage.
+const HEAD_BYTES: usize = 64 << 20;

@@ -39,6 +39,9 @@ pub enum PersonalizeError {
     /// No candidate can be picked.
     #[error("no candidate can be picked")]
     Adapt(#[from] AdaptError),
+    /// The user was forgotten while this was under way.
+    #[error("the user was forgotten meanwhile: what was made from their data is gone, too")]
+    Forgotten,
     /// There was no time left.
     #[error("the deadline passed: allow more time, or ask for fewer records or candidates")]
     Deadline,
@@ -56,13 +59,10 @@ pub enum PersonalizeError {
     Rows(#[from] RowsError),
     /// The store failed.
     #[error("the store failed")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
     /// Feedback in the store that this version cannot read.
     #[error("a row of stored feedback does not read: a newer version may have written it, restore a snapshot")]
     Feedback(#[source] serde_json::Error),
-    /// Several requests were one call, and the call failed.
-    #[error(transparent)]
-    Together(SharedError),
     /// The thread that does the work is gone: it panicked, which is a fault of ours or of a part that was given to it.
     #[error("the personalizer's thread is gone: make a new personalizer")]
     Gone,
@@ -71,6 +71,15 @@ pub enum PersonalizeError {
 impl From<StoredHistoryError> for PersonalizeError {
     fn from(error: StoredHistoryError) -> Self {
         Self::History(Box::new(error))
+    }
+}
+
+impl From<StoreError> for PersonalizeError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Forgotten { .. } => Self::Forgotten,
+            error => Self::Store(error),
+        }
     }
 }
 
@@ -84,25 +93,3 @@ impl From<LlmError> for PersonalizeError {
 #[derive(Debug, thiserror::Error)]
 #[error("the model failed")]
 pub struct BodyError(#[source] pub(crate) Box<dyn std::error::Error + Send + Sync>);
-
-/// An error that several answers share, because their requests were one call.
-#[derive(Clone, Debug)]
-pub struct SharedError(std::sync::Arc<dyn std::error::Error + Send + Sync>);
-
-impl SharedError {
-    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self(std::sync::Arc::new(error))
-    }
-}
-
-impl std::fmt::Display for SharedError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SharedError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}

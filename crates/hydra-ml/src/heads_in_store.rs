@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use hydra_heads::{Head, HeadChoice, HeadSource, ResidentHeads, Stamp, pack};
-use hydra_store::{Batch, Store, StoreError, Table};
+use hydra_store::{Batch, Store, StoreError, Table, Vault};
 use hydra_types::{Fingerprint, Generation, Scope, UserId};
 
 /// The heads of one stage, sealed in the store with the keys of their users.
 ///
-/// Beside each head lies its generation, how often it was fitted, so that a head which is in memory and was replaced or
-/// forgotten since is never used.
+/// Beside each head lies its generation, how often it was fitted, so that a head which is in memory and was replaced since
+/// is never used. It begins again when a user who was forgotten comes back: who keeps heads in memory drops a user's then.
 pub(crate) struct HeadsInStore {
     store: Arc<Store>,
     stage: &'static str,
@@ -25,17 +25,13 @@ impl HeadsInStore {
         Ok(bytes.and_then(|bytes| Some(Generation::new(u64::from_be_bytes(bytes.try_into().ok()?)))))
     }
 
-    /// Puts a new head in the place of the old one.
-    pub(crate) fn save(&self, scope: &Scope, head: &Head) -> Result<(), StoreError> {
+    /// Puts a new head in the place of the old one, if the user's data is still in the vault that it was fitted on.
+    pub(crate) fn save(&self, scope: &Scope, within: Vault, head: &Head) -> Result<(), StoreError> {
         let last = self.generation_of(scope)?;
         let generation = last.map_or(Generation::FIRST, |last| Generation::new(last.get() + 1));
         let bytes = pack(head, Stamp { user: scope.user(), generation });
-        let batch = Batch::new(scope).put(HEADS, self.stage, bytes).put(
-            GENERATIONS,
-            self.stage,
-            generation.get().to_be_bytes(),
-        );
-        self.store.commit(&batch)?;
+        let batch = Batch::new(scope).within(within).put(HEADS, self.stage, bytes);
+        self.store.commit(&batch.put(GENERATIONS, self.stage, generation.get().to_be_bytes()))?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use hydra_heads::{ClassWeights, Features, Fit, FitRows, Outcome, Precision};
 use hydra_retrieval::Entry;
-use hydra_store::{Batch, Scan, Table};
+use hydra_store::{Batch, Scan, StoreError, Table, Vault};
 use hydra_types::{Generation, Record, RecordId, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -96,34 +96,54 @@ impl Cpu {
             None => vec![vec![1.0]; records.len()],
         };
         let entries = records.into_iter().zip(vectors).map(|(record, vector)| Entry::new(record, vector)).collect();
-        Ok(self.history(scope)?.append(scope, entries)?)
-    }
-
-    pub(crate) fn feedback(&mut self, scope: &Scope, feedback: &Feedback) -> Result<(), PersonalizeError> {
-        let history = self.history(scope)?;
-        let view = history.view(scope)?;
-        let named: &[u64] = match feedback {
-            Feedback::Record { record, .. } => std::slice::from_ref(record),
-            Feedback::Candidate { shown, .. } => shown,
-        };
-        if let Some(&record) = named.iter().find(|&&record| view.record(RecordId::new(record)).is_none()) {
-            return Err(PersonalizeError::NoSuchRecord { record: RecordId::new(record) });
-        }
-        // Each change of a user's data has a generation of its own, which makes it a number for the row.
-        let last = self.store.generation(scope)?.unwrap_or(Generation::new(0));
-        let bytes = serde_json::to_vec(feedback).map_err(PersonalizeError::Feedback)?;
-        self.store.commit(&Batch::new(scope).expecting(last).put(FEEDBACK, last.get().to_be_bytes(), bytes))?;
+        self.history(scope)?.append(scope, entries)?;
+        self.memory.weigh(scope)?;
+        self.make_room();
         Ok(())
     }
 
+    pub(crate) fn feedback(&mut self, scope: &Scope, feedback: &Feedback) -> Result<(), PersonalizeError> {
+        let bytes = serde_json::to_vec(feedback).map_err(PersonalizeError::Feedback)?;
+        loop {
+            // In this order: whatever happens after the generation was read, the commit is refused.
+            let vault = self.store.vault(scope);
+            let last = self.store.generation(scope)?.unwrap_or(Generation::new(0));
+            let view = self.history(scope)?.view(scope)?;
+            let named: &[u64] = match feedback {
+                Feedback::Record { record, .. } => std::slice::from_ref(record),
+                Feedback::Candidate { shown, .. } => shown,
+            };
+            if let Some(&record) = named.iter().find(|&&record| view.record(RecordId::new(record)).is_none()) {
+                return Err(PersonalizeError::NoSuchRecord { record: RecordId::new(record) });
+            }
+            // Each change of a user's data has a generation of its own, which makes it a number for the row.
+            let mut batch = Batch::new(scope).expecting(last).put(FEEDBACK, last.get().to_be_bytes(), bytes.as_slice());
+            if let Some(vault) = vault {
+                batch = batch.within(vault);
+            }
+            match self.store.commit(&batch) {
+                // Another handle on the store changed the user's data meanwhile.
+                Err(StoreError::Conflict { .. } | StoreError::Forgotten { .. }) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    self.make_room();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
     pub(crate) fn fit(&mut self, scope: &Scope) -> Result<FitReport, PersonalizeError> {
+        let Some(vault) = self.store.vault(scope) else {
+            return Ok(FitReport::default());
+        };
         let rows = self.store.scan(Scan::new(scope, FEEDBACK))?;
         let feedback: Vec<Feedback> = rows
             .iter()
             .map(|(_, value)| serde_json::from_slice(value).map_err(PersonalizeError::Feedback))
             .collect::<Result<_, _>>()?;
-        let history = self.history(scope)?;
-        let view = history.view(scope)?;
+        self.history(scope)?;
+        let view = self.memory.view(scope)?;
         let of = |id: &u64| view.record(RecordId::new(*id));
 
         let mut report = FitReport::default();
@@ -139,7 +159,7 @@ impl Cpu {
                 })
                 .unzip();
             let features = personal.features(&pairs)?;
-            report.reranker = fit_head(scope, personal.heads_mut(), &features, &labels)?;
+            report.reranker = fit_head(scope, vault, personal.heads_mut(), &features, &labels)?;
         }
         if let AdaptStage::Personal(personal) = &mut self.adapter {
             let (pairs, labels): (Vec<_>, Vec<_>) = feedback
@@ -153,26 +173,29 @@ impl Cpu {
                 })
                 .unzip();
             let features = personal.features(&pairs)?;
-            report.adapter = fit_head(scope, personal.heads_mut(), &features, &labels)?;
+            report.adapter = fit_head(scope, vault, personal.heads_mut(), &features, &labels)?;
         }
+        self.make_room();
         Ok(report)
     }
 
     pub(crate) fn forget(&mut self, scope: &Scope) -> Result<(), PersonalizeError> {
-        self.store.forget(scope)?;
-        if let RerankStage::Personal(personal) = &mut self.reranker {
-            personal.heads_mut().evict(scope.user());
+        // Also where the store fails after the key is gone.
+        let forgotten = self.store.forget(scope);
+        self.drop_from_memory(scope.user());
+        for (_, call) in self.calls.iter().filter(|(user, _)| *user == scope.user()) {
+            if let Some(call) = call.upgrade() {
+                call.end();
+            }
         }
-        if let AdaptStage::Personal(personal) = &mut self.adapter {
-            personal.heads_mut().evict(scope.user());
-        }
-        Ok(())
+        Ok(forgotten?)
     }
 }
 
 /// Fits one head and puts it into the store; nothing without rows.
 fn fit_head(
     scope: &Scope,
+    vault: Vault,
     heads: &mut hydra_heads::ResidentHeads<crate::heads_in_store::HeadsInStore>,
     features: &hydra_types::ndarray::Array2<f32>,
     labels: &[bool],
@@ -184,7 +207,7 @@ fn fit_head(
     let features = Features::new(shared.body(), features).map_err(hydra_rerank::RerankError::Features)?;
     let rows = FitRows::new(features, labels, ClassWeights::Equal)?;
     let fitted = Fit::linear().run(&shared, &rows)?;
-    heads.source().save(scope, &fitted.head.to_precision(Precision::Int8))?;
+    heads.source().save(scope, vault, &fitted.head.to_precision(Precision::Int8))?;
     Ok(Some(FittedStage { rows: labels.len(), outcome: fitted.outcome }))
 }
 

@@ -64,11 +64,13 @@ pub use hydra_types as types;
 
 mod ask;
 mod builder;
+mod call;
 mod error;
 #[cfg(feature = "experiment")]
 pub mod experiment;
 mod heads_in_store;
 mod learning;
+mod memory;
 mod models;
 mod personalizer;
 mod stages;
@@ -76,7 +78,7 @@ mod worker;
 
 pub use ask::{Answer, Ask, CandidateTrace, OnFailure, Stage, StageHeads, Times, Trace};
 pub use builder::{BuildError, Builder, Retrieval};
-pub use error::{BodyError, PersonalizeError, SharedError};
+pub use error::{BodyError, PersonalizeError};
 pub use learning::{Feedback, FitReport, FittedStage};
 pub use models::TextEncoder;
 pub use personalizer::Personalizer;

@@ -1,10 +1,11 @@
 //! The pipeline.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::join_all;
-use hydra_llm::{FenceKey, LlmClient, Request, Response, Template};
+use futures_util::future::{Either, join_all, select};
+use hydra_llm::{Clock, FenceKey, LlmClient, Request, Response, SystemClock, Template};
 use hydra_store::Store;
 use hydra_types::{Record, Scope};
 
@@ -16,8 +17,10 @@ use crate::{Answer, Ask, Feedback, FitReport, PersonalizeError};
 /// HYDRA composed: retrieve, rerank, prompt, ask, adapt.
 ///
 /// A handle: clones share one pipeline. Models run and files are read on a thread of its own, one call after the other;
-/// while the language model answers, other calls have that thread. Futures are of no particular runtime. Dropping one
-/// gives up what has not begun.
+/// while the language model answers, other calls have that thread. Futures are of no particular runtime.
+///
+/// Dropping the future of an answer gives up every stage that has not begun, and the language model's call; so does its
+/// deadline. A model that is running on the processor is not interrupted.
 #[derive(Clone)]
 pub struct Personalizer {
     pub(crate) client: Arc<dyn LlmClient>,
@@ -49,15 +52,15 @@ impl Personalizer {
     /// Answers many queries of many users, in their order: their pairs share the body's batches, and the language model is
     /// asked all at once. Wrap the client in [`hydra_llm::Limited`] if it must not be.
     ///
-    /// One query's failure is not another's, but where a model failed on a batch that they shared.
+    /// One query's failure is not another's: where a model fails on a batch, each query of it is tried alone.
     pub async fn answer_many(&self, asks: Vec<Ask>) -> Vec<Result<Answer, PersonalizeError>> {
         let (count, started) = (asks.len(), Instant::now());
         let gone = || (0..count).map(|_| Err(PersonalizeError::Gone)).collect();
-        let Ok(prepared) = self.worker.run(move |cpu| cpu.prepare(asks, started)).await else {
+        let Ok(prepared) = self.worker.run(move |cpu, awaited| cpu.prepare(asks, started, awaited)).await else {
             return gone();
         };
         let generated = join_all(prepared.into_iter().map(|prepared| self.generate(prepared))).await;
-        self.worker.run(move |cpu| cpu.pick(generated)).await.unwrap_or_else(|_| gone())
+        self.worker.run(move |cpu, awaited| cpu.pick(generated, awaited)).await.unwrap_or_else(|_| gone())
     }
 
     async fn generate(
@@ -74,7 +77,20 @@ impl Personalizer {
         request.user = Some(prepared.tag);
         request.deadline = prepared.ask.left(prepared.started)?;
         let begin = Instant::now();
-        let mut response = self.client.complete(request).await?;
+        let deadline = request.deadline;
+        let call = prepared.call.run(self.client.complete(request));
+        let answered = match deadline {
+            None => call.await,
+            // A client keeps deadlines by itself; that one of the application's does is not taken for granted.
+            Some(left) => match select(pin!(call), SystemClock.sleep(left)).await {
+                Either::Left((answered, _)) => answered,
+                Either::Right(_) => Err(PersonalizeError::Deadline),
+            },
+        };
+        let answered = answered?;
+        // Whose time was up, whoever noticed first.
+        prepared.ask.left(prepared.started)?;
+        let mut response = answered?;
         prepared.trace.times.generate = begin.elapsed();
         prepared.trace.usage = response.usage;
         prepared.trace.model = response.model.take().unwrap_or_else(|| self.client.capabilities().model);
@@ -87,7 +103,7 @@ impl Personalizer {
     /// [`PersonalizeError`], for instance if a record of the same id is there.
     pub async fn learn(&self, scope: &Scope, records: Vec<Record>) -> Result<(), PersonalizeError> {
         let scope = scope.clone();
-        self.worker.run(move |cpu| cpu.learn(&scope, records)).await?
+        self.worker.run(move |cpu, _| cpu.learn(&scope, records)).await?
     }
 
     /// Keeps what a user thought of what they got, for [`fit`](Self::fit).
@@ -96,7 +112,7 @@ impl Personalizer {
     /// [`PersonalizeError::NoSuchRecord`] if it names a record that the user does not have, or what the store said.
     pub async fn feedback(&self, scope: &Scope, feedback: Feedback) -> Result<(), PersonalizeError> {
         let scope = scope.clone();
-        self.worker.run(move |cpu| cpu.feedback(&scope, &feedback)).await?
+        self.worker.run(move |cpu, _| cpu.feedback(&scope, &feedback)).await?
     }
 
     /// Fits the user's heads on all their feedback: the personal reranker's, the personal adapter's, or both.
@@ -105,17 +121,21 @@ impl Personalizer {
     /// [`PersonalizeError`]; the heads are then what they were.
     pub async fn fit(&self, scope: &Scope) -> Result<FitReport, PersonalizeError> {
         let scope = scope.clone();
-        self.worker.run(move |cpu| cpu.fit(&scope)).await?
+        self.worker.run(move |cpu, _| cpu.fit(&scope)).await?
     }
 
-    /// Forgets everything about a user: history, feedback and heads, on disk and in memory. Answers that are under way may
-    /// still arrive.
+    /// Forgets everything about a user: history, feedback and heads, on disk and in memory.
+    ///
+    /// When this returns, no prompt with a record of theirs is sent any more, and no answer is made from one: what was
+    /// under way for them, calls of the language model too, ends in [`PersonalizeError::Forgotten`]. Other personalizers on
+    /// the same store answer nothing from their data either; only a call that they have already begun goes on, to the same
+    /// error. What a client remembers is the client's to forget: see [`hydra_llm::Cached::forget`].
     ///
     /// # Errors
     /// What the store said.
     pub async fn forget(&self, scope: &Scope) -> Result<(), PersonalizeError> {
         let scope = scope.clone();
-        self.worker.run(move |cpu| cpu.forget(&scope)).await?
+        self.worker.run(move |cpu, _| cpu.forget(&scope)).await?
     }
 }
 

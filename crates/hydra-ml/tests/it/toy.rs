@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hydra_ml::heads::{Shared, Weights};
-use hydra_ml::llm::{Choice, FenceKey, Request, Response, ScriptedClient, Template, TemplateParts, Usage};
+use hydra_ml::llm::{Choice, FenceKey, LlmClient, Request, Response, ScriptedClient, Template, TemplateParts, Usage};
 use hydra_ml::store::{Store, StoreKey};
 use hydra_ml::types::ndarray::Array2;
 use hydra_ml::types::{
@@ -65,6 +65,11 @@ impl Place {
 
     /// Answered by this client, with four candidates and nothing personal.
     pub(crate) fn plain(&self, client: Arc<ScriptedClient>) -> Builder {
+        self.plain_with(client)
+    }
+
+    /// The same with any client.
+    fn plain_with(&self, client: impl LlmClient + 'static) -> Builder {
         let parts = TemplateParts {
             system: "You tag weather.".into(),
             user: "{{history}}\n{{query}}".into(),
@@ -77,9 +82,14 @@ impl Place {
 
     /// With a personal reranker and a personal adapter.
     pub(crate) fn personal(&self, client: Arc<ScriptedClient>) -> Builder {
+        self.personal_with(client)
+    }
+
+    /// The same with any client.
+    pub(crate) fn personal_with(&self, client: impl LlmClient + 'static) -> Builder {
         let (records, candidates) = (RecordTemplate::input_only(), CandidateTemplate::query_only());
         let body = Words.fingerprint();
-        self.plain(client)
+        self.plain_with(client)
             .personal_reranker(Words, shared(records.features_of(body)), records)
             .unwrap()
             .personal_adapter(Words, shared(candidates.features_of(body)), candidates)
