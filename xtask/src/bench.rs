@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::ValueEnum;
+use serde_json::{Map, Value};
 
 use crate::{cargo, export, setup};
 
@@ -30,7 +31,10 @@ enum Name {
     /// The language model: prefill and decode for each weight type, several answers, shared beginnings, label calls; with
     /// `--llama-bin FILE`, llama.cpp on the same file in the same run.
     Lm,
-    /// The personal reranker: many users in one call against a loop over them, and what being personal costs.
+    /// The whole pipeline beside its models: what an answer costs outside the body, the encoder and the language model.
+    Pipeline,
+    /// The personal reranker: many users in one call against a loop over them, and what being personal costs; then training
+    /// its body, as `train` measures it.
     Rerank,
     /// Search in one user's records and in a shared corpus: against `hnsw_rs` and against reading memory.
     Retrieval,
@@ -45,6 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Name::Encode => ("hydra-onnx", "encode"),
         Name::Heads => ("hydra-heads", "heads"),
         Name::Lm => ("hydra-lm", "lm"),
+        Name::Pipeline => ("hydra-ml", "pipeline"),
         Name::Rerank => ("hydra-rerank", "rerank"),
         Name::Retrieval => ("hydra-retrieval", "retrieval"),
         Name::Store => ("hydra-store", "store"),
@@ -69,8 +74,29 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             own.extend(["--bundle".into(), export::language_model_bundle(precision)?.into_os_string()]);
         }
     }
-    let built =
-        cargo::built_executable(&mut cargo::cargo(["bench", "--no-run", "-p", package, "--bench", target]), target)?;
-    // Run from here and not through `cargo bench`, so that relative paths mean what the user meant.
-    cargo::run(Command::new(built).args(&own).args(&args.args))
+    let mut bench = built(package, target)?;
+    bench.args(&own).args(&args.args);
+    let asked = |option: &str| args.args.iter().any(|arg| arg == option);
+    if !matches!(args.name, Name::Rerank) || asked("--help") {
+        return cargo::run(&mut bench);
+    }
+    // What it takes to make the reranker belongs to what it is worth, and nothing that reranks may depend on training.
+    let mut training = built("hydra-train", "train")?;
+    if !asked("--json") {
+        cargo::run(&mut bench)?;
+        return cargo::run(&mut training);
+    }
+    let object = |bench: &mut Command| -> Result<Map<String, Value>> {
+        Ok(serde_json::from_slice(&cargo::output(bench)?).context("the bench printed no object")?)
+    };
+    let mut report = object(&mut bench)?;
+    report.extend(object(training.arg("--json"))?);
+    println!("{}", Value::Object(report));
+    Ok(())
+}
+
+/// A bench, to be run from here and not through `cargo bench`, so that relative paths mean what the user meant.
+fn built(package: &str, target: &str) -> Result<Command> {
+    let mut build = cargo::cargo(["bench", "--no-run", "-p", package, "--bench", target]);
+    Ok(Command::new(cargo::built_executable(&mut build, target)?))
 }
