@@ -304,7 +304,9 @@ fn reduced<'a>(folder: &Folder, model: Model<'a>, precision: Precision) -> Resul
         Precision::Int8PerRow => ActivationScale::PerRow,
     };
     let smoothing = Smoothing::new(calibration::ranges(folder, &model)?)?;
-    let quantization = Quantization { activations, weights: WeightRange::Full };
+    // Seven bits, so that the bundle means the same on every processor: with eight, one without VNNI saturates, and whoever
+    // exported on one that has it would pass the gate and hand out something else.
+    let quantization = Quantization { activations, weights: WeightRange::Reduced };
     let (model, _) = quantization.apply_smoothed(model, &smoothing, is_in_layer)?;
     Ok(model)
 }
