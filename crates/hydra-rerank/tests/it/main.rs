@@ -6,5 +6,6 @@ mod cross;
 mod fusion;
 mod personal;
 mod planted;
+mod prior;
 mod real_body;
 mod toy;
