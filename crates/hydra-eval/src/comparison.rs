@@ -1,5 +1,6 @@
 //! Many systems on the same queries, in one table in which every number has its interval.
 
+mod curve;
 mod plot;
 mod table;
 
@@ -9,6 +10,7 @@ use crate::Interval;
 use crate::error::{EvalError, check_lengths, check_numbers};
 use crate::statistics::Paired;
 
+pub use curve::{Curve, CurvePoint};
 pub use table::{Cell, Row, Table};
 
 /// What is measured on each query.

@@ -147,20 +147,3 @@ const MOVIE_TAGS: [&str; 15] = [
     "violence",
     "true story",
 ];
-
-impl LampTask {
-    /// As [`AnswerSpace::official`].
-    #[must_use]
-    pub fn official_answer(self, said: &str) -> crate::Answer<'static> {
-        match self.answers().official(said) {
-            crate::Answer::Rating(rating) => crate::Answer::Rating(rating),
-            _ => crate::Answer::Unreadable,
-        }
-    }
-
-    /// As [`crate::Answer::counted_rating`].
-    #[must_use]
-    pub fn counted_rating(answer: &crate::Answer<'_>, gold: f64) -> f64 {
-        answer.counted_rating(gold)
-    }
-}

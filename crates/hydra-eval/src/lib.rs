@@ -40,7 +40,9 @@ mod statistics;
 mod text_or_number;
 
 pub use answer::{Answer, AnswerSpace};
-pub use comparison::{Better, Cell, Comparison, ComparisonError, Metric, Row, Standing, SystemRun, Table};
+pub use comparison::{
+    Better, Cell, Comparison, ComparisonError, Curve, CurvePoint, Metric, Row, Standing, SystemRun, Table,
+};
 pub use error::EvalError;
 pub use json_lines::{JsonLinesError, JsonLinesTask, UserRecords, load as load_json_lines};
 pub use lamp::{LampError, LampQuestion, LampTask, load as load_lamp};

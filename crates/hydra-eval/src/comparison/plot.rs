@@ -55,6 +55,6 @@ pub(super) fn forest(table: &Table, metric: usize) -> String {
     svg
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
