@@ -95,7 +95,7 @@ pub use labels::{
 };
 pub use leak::{Audit, Leak, Shown};
 pub use model::{Config, Family, Model, ModelError, Sequence, Task, Tokens, TokensError};
-pub use split::{EvalView, FitView, History, PseudoQuery, Split, SplitError, Splitter, Target, TestUser};
+pub use split::{EvalView, FitView, History, PseudoQuery, Question, Split, SplitError, Splitter, Target, TestUser};
 pub use train::{
     CheckpointError, Curve, CurveError, CurvePoint, Example, Examples, Frozen, Loss, OptionsError, Schedule,
     StepReport, TrainError, TrainOptions, Trainer, UserHeads,

@@ -4,6 +4,7 @@
 //! a target can only get into fitting by being written out on purpose.
 
 mod pseudo;
+mod question;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,6 +13,7 @@ use hydra_types::{Generation, Record, RecordId, Scope, Time, UserId};
 use sha2::{Digest, Sha256};
 
 pub use pseudo::PseudoQuery;
+pub use question::Question;
 
 /// One user's records in time order, in that user's scope.
 #[derive(Clone, PartialEq, Debug)]
@@ -133,7 +135,8 @@ impl EvalView {
         &self.targets
     }
 
-    /// How many records are neither history nor target, because they happened at the moment of the oldest target.
+    /// How many records are neither history nor target, because they happened at the moment of the oldest target or, for a
+    /// [`Question`], because they are asked the same.
     #[must_use]
     pub fn left_out(&self) -> usize {
         self.left_out
@@ -233,7 +236,7 @@ impl Splitter {
         let mut able: Vec<([u8; 32], UserId)> = histories
             .iter()
             .filter(|history| self.older(history).is_some_and(|older| older > 0))
-            .map(|history| (self.rank(history.user()), history.user()))
+            .map(|history| (rank(self.seed, history.user()), history.user()))
             .collect();
         if able.len() < self.test_users {
             return Err(SplitError::TooFewUsers { wanted: self.test_users, able: able.len() });
@@ -263,11 +266,12 @@ impl Splitter {
         let eval = EvalView { history: history.clone(), targets, left_out: first - older };
         TestUser { fit: FitView { history }, eval }
     }
+}
 
-    fn rank(self, user: UserId) -> [u8; 32] {
-        let hash = Sha256::new_with_prefix(b"hydra split");
-        hash.chain_update(self.seed.to_le_bytes()).chain_update(user.get().to_le_bytes()).finalize().into()
-    }
+/// Users with the smallest are test users.
+fn rank(seed: u64, user: UserId) -> [u8; 32] {
+    let hash = Sha256::new_with_prefix(b"hydra split");
+    hash.chain_update(seed.to_le_bytes()).chain_update(user.get().to_le_bytes()).finalize().into()
 }
 
 /// Why histories cannot be split.
@@ -300,6 +304,18 @@ pub enum SplitError {
         wanted: usize,
         /// How many there are.
         able: usize,
+    },
+    /// A question without a history.
+    #[error("user {user} has no record beside the question: leave the question out")]
+    NoHistory {
+        /// Whose.
+        user: UserId,
+    },
+    /// A question that cannot come after its history.
+    #[error("the question of user {user} has no time or id after those of the records: give smaller ones")]
+    NothingLater {
+        /// Whose.
+        user: UserId,
     },
 }
 
