@@ -22,15 +22,24 @@ pub(crate) struct Args {
 pub(crate) fn run(Args { handed }: &Args) -> Result<()> {
     handed.set_up()?;
     let mut own: Vec<OsString> = Vec::new();
-    // Nothing is exported where the caller brings a model.
-    if !handed.asks_for_help() && !handed.has("--encoder") {
-        own.extend(["--encoder".into(), export::encoder_bundle("fp32")?.into_os_string()]);
-    }
-    if !handed.asks_for_help() && !handed.has("--lm") {
-        own.extend(["--lm".into(), export::language_model_bundle("int8")?.into_os_string()]);
-    }
-    if !handed.has("--data") {
-        own.extend(["--data".into(), root().join(".hydra/movielens").into_os_string()]);
+    if !handed.asks_for_help() {
+        // Nothing is exported where the caller brings a model.
+        if !given(handed, "--encoder") {
+            own.extend(["--encoder".into(), export::encoder_bundle("fp32")?.into_os_string()]);
+        }
+        if !["--lm", "--llm-url", "--llm-model"].iter().any(|option| given(handed, option)) {
+            own.extend(["--lm".into(), export::language_model_bundle("int8")?.into_os_string()]);
+        }
+        // Other tasks say where their data is.
+        if !given(handed, "--data") && !given(handed, "--task") {
+            own.extend(["--data".into(), root().join(".hydra/movielens").into_os_string()]);
+        }
     }
     cargo::run(door::binary("hydra-ml", "hydra")?.arg("eval").args(&own).args(&handed.args))
+}
+
+/// Whether an option stands there, with its value behind it or behind `=`.
+fn given(handed: &Handed, option: &str) -> bool {
+    let with_value = |arg: &OsString| arg.to_str().is_some_and(|arg| arg.split('=').next() == Some(option));
+    handed.args.iter().any(with_value)
 }

@@ -4,38 +4,47 @@
 //! may know of a test user is the user's [`FitView`]; targets are read by the metrics alone.
 
 mod ask;
+mod curves;
 mod heads;
 mod methods;
+mod rehearse;
+mod remembered;
+mod splits;
 mod task;
 
+use std::sync::Arc;
+
 use hydra_adapter::{AdaptError, AdaptRequest, Adapter, MajorityVote, PersonalAdapter};
-use hydra_eval::{Comparison, ComparisonError, Standing, SystemRun, Table};
-use hydra_heads::{FacetError, HeadBank, HeadChoice};
+use hydra_eval::{Comparison, ComparisonError, Curve, Standing, SystemRun, Table};
+use hydra_heads::{FacetError, HeadBank, HeadChoice, Shared};
 use hydra_llm::{LlmClient, LlmError, PromptError};
 use hydra_rerank::{PersonalReranker, RerankError, RerankRequest, Reranker};
 use hydra_train::{
-    AdaptRow, FitView, FittingError, LabelError, LabelPlan, Labels, Marking, RerankRow, Split, TextRecipe,
-    adapt_labels, rerank_labels,
+    AdaptRow, FitView, FittingError, LabelError, LabelPlan, Labels, RerankRow, Split, TextRecipe, adapt_labels,
+    rerank_labels,
 };
 use hydra_types::{Body, CandidateTemplate, Record, RecordTemplate};
+use serde::Serialize;
 
 use ask::{Answered, Asker, Reading};
-use heads::{AdaptHeads, RerankHeads};
-use methods::Show;
-pub use task::ExperimentTask;
+use curves::Measured;
+use heads::{AdaptHeads, RerankHeads, TestRows, TrainRows};
+use methods::{BASELINES, Show};
+pub use rehearse::rehearse;
+use remembered::Remembered;
+pub use splits::{SplitPlan, TaskSplit};
+pub use task::{ExperimentTask, TaskError};
 
 /// How much is asked, and of whom. The defaults are those of the HYDRA paper where it names a number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ExperimentPlan {
     /// Of every draw.
     pub seed: u64,
-    /// How many pseudo-queries a training user is asked for each scorer's labels.
-    pub train_queries: usize,
-    /// The same for a test user.
-    pub test_queries: usize,
-    /// How many retrieved records a pseudo-query is tried with, one at a time.
-    pub tried: usize,
+    /// What a training user is asked for labels.
+    pub train: Labelling,
+    /// What a test user's own past is asked for labels.
+    pub test: Labelling,
     /// How many records retrieval hands to the reranker.
     pub retrieved: usize,
     /// How many records stand in a prompt.
@@ -54,9 +63,8 @@ impl Default for ExperimentPlan {
     fn default() -> Self {
         Self {
             seed: 0,
-            train_queries: 10,
-            test_queries: 10,
-            tried: 10,
+            train: Labelling::default(),
+            test: Labelling::default(),
             retrieved: 10,
             shown: 4,
             candidates: 8,
@@ -67,18 +75,76 @@ impl Default for ExperimentPlan {
     }
 }
 
+/// How much one user is asked for labels: of each scorer, so many of their newest records as pseudo-queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Labelling {
+    /// Pseudo-queries for the reranker's labels.
+    pub rerank_queries: usize,
+    /// Retrieved records that each of these is tried with, one at a time: a call each.
+    pub tried: usize,
+    /// Pseudo-queries for the adapter's labels: a call each, for all candidates.
+    pub adapt_queries: usize,
+}
+
+impl Default for Labelling {
+    fn default() -> Self {
+        Self { rerank_queries: 10, tried: 10, adapt_queries: 10 }
+    }
+}
+
+impl Labelling {
+    /// The most calls that a user can take.
+    #[must_use]
+    pub const fn calls(self) -> usize {
+        self.rerank_queries * self.tried + self.adapt_queries
+    }
+}
+
 /// What came out.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ExperimentResult {
     /// All methods.
     pub table: Table,
+    /// Numbers that have no place in the table, all of a method together, in the order of its rows.
+    pub further: Vec<Further>,
     /// What labels took, and how many were positive.
     pub labels: LabelCost,
     /// How many test users have an adapter's head of their own; the others have the prior head.
     pub own_adapters: usize,
     /// How many test users have a reranker's head of their own.
     pub own_rerankers: usize,
+    /// How the adapter does with fewer training users and with fewer of a user's own labels.
+    pub curves: Vec<Curve>,
+    /// What was learned, to serve people with.
+    pub learned: Learned,
+}
+
+/// What an experiment learned: prior heads, and what test users' own heads are fitted on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Learned {
+    /// The reranker's prior head.
+    pub reranker: Arc<Shared>,
+    /// The adapter's prior head.
+    pub adapter: Arc<Shared>,
+    /// The reranker's label rows of the test users' own past.
+    pub rerank_rows: Vec<RerankRow>,
+    /// The adapter's.
+    pub adapt_rows: Vec<AdaptRow>,
+}
+
+/// A number about all of a method's answers that has no interval: it is no mean over queries (macro-F1, RMSE), or of answers
+/// that were read in another way than the table's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Further {
+    /// The row of the table.
+    pub method: String,
+    /// What is measured.
+    pub metric: &'static str,
+    /// How much.
+    pub value: f64,
 }
 
 /// What labels took.
@@ -135,6 +201,9 @@ pub enum ExperimentError {
     /// There is nothing to compare.
     #[error("there is no table")]
     Comparison(#[from] ComparisonError),
+    /// A curve has no points.
+    #[error("there is no curve")]
+    Curve(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// One thing asked of a test user.
@@ -155,54 +224,59 @@ pub async fn run<B: Body>(
     body: &mut B,
     client: &dyn LlmClient,
 ) -> Result<ExperimentResult, ExperimentError> {
+    run_live(split, task, plan, body, client, client).await
+}
+
+/// The same with one client for labels, say a cassette, and another for the queries of test users.
+///
+/// # Errors
+/// [`ExperimentError`].
+pub async fn run_live<B: Body>(
+    split: &Split,
+    task: &ExperimentTask,
+    plan: &ExperimentPlan,
+    body: &mut B,
+    labels_from: &dyn LlmClient,
+    client: &dyn LlmClient,
+) -> Result<ExperimentResult, ExperimentError> {
+    let body = &mut Remembered::new(body);
     let test_views: Vec<FitView> = split.test.iter().map(|user| user.fit.clone()).collect();
+    let labeller = Asker { task, client: Reading { task, client: labels_from } };
     let asker = Asker { task, client: Reading { task, client } };
 
     // Labels, of the training users for what all share and of the test users' own past for their heads.
     let mut labels = LabelCost::default();
-    let train = label(&asker, plan, plan.train_queries, &split.train, &mut labels).await?;
-    let test = label(&asker, plan, plan.test_queries, &test_views, &mut labels).await?;
+    let train = label(&labeller, plan, task.of_train(plan.train), &split.train, &mut labels).await?;
+    let test = label(&labeller, plan, task.of_test(plan.test), &test_views, &mut labels).await?;
 
     let mut rerank_heads = RerankHeads::fit(plan, body, &split.train, &train.0, &test_views, &test.0)?;
-    let mut adapt_heads = AdaptHeads::fit(plan, body, &split.train, &train.1, &test_views, &test.1, plan.seed)?;
+    let train_rows = TrainRows::new(plan, body, &split.train, &train.1)?;
+    let test_rows = TestRows { views: &test_views, rows: &test.1 };
+    let mut adapt_heads = AdaptHeads::fit(plan, body, &train_rows, &test_rows)?;
 
-    let asked: Vec<Asked<'_>> = split
-        .test
-        .iter()
-        .enumerate()
-        .flat_map(|(user, test)| test.eval.targets().iter().map(move |target| Asked { user, view: &test.fit, target }))
-        .collect();
+    let asked = asked_of(split);
     let mut comparison = Comparison::new(task.metrics());
     let users = split.test.len();
+    let mut further = Vec::new();
     let mut add = |name: &str, standing, answers: &[String], took: Took| {
+        let numbers = task.further(&asked, answers).into_iter();
+        further.extend(numbers.map(|(metric, value)| Further { method: name.into(), metric, value }));
         let values = task.values(users, &asked, answers);
         comparison.add(SystemRun { name: name.into(), standing, values, calls: took.calls, tokens: took.tokens })
     };
 
     // Baselines: one prompt, one answer.
     let shown_by = |show: Show| -> Vec<Vec<&Record>> { asked.iter().map(|asked| show.of(plan.seed, asked)).collect() };
-    for (name, show) in [
-        ("zero-shot", Show::Nothing),
-        ("random k=4", Show::Random(4)),
-        ("BM25 k=1", Show::Words(1)),
-        ("BM25 k=2", Show::Words(2)),
-        ("BM25 k=4", Show::Words(4)),
-        ("recency k=4", Show::Newest(4)),
-    ] {
+    for (name, show) in BASELINES {
         let answered = asker.greedy(&asked, &shown_by(show)).await?;
         add(name, Standing::Baseline, &answered.first(), Took::of(&answered))?;
     }
     let (summaries, took) = asker.summaries(&asked, plan).await?;
-    let with_summary: Vec<Vec<&Record>> = shown_by(Show::Words(plan.shown))
-        .into_iter()
-        .zip(&asked)
-        .map(|(shown, asked)| std::iter::once(&summaries[asked.user]).chain(shown).collect())
-        .collect();
-    let answered = asker.greedy(&asked, &with_summary).await?;
+    let plain = shown_by(Show::Words(plan.shown));
+    let answered = asker.greedy(&asked, &with_profiles(&summaries, &asked, &plain)).await?;
     add("summary + BM25 k=4", Standing::Baseline, &answered.first(), Took::of(&answered).plus(took))?;
 
     // Candidates from the records that retrieval ranks first, and from those that the personal reranker does.
-    let plain = shown_by(Show::Words(plan.shown));
     let candidates = asker.candidates(&asked, &plain, plan).await?;
     let personal = reranked(plan, body, &mut rerank_heads.own, &asked)?;
     let greedy = asker.greedy(&asked, &personal).await?;
@@ -212,14 +286,15 @@ pub async fn run<B: Body>(
     let vote = picked(&mut MajorityVote, HeadChoice::Prior, &asked, &plain, &candidates)?;
     add("majority vote of 8", Standing::Reference, &vote, took)?;
     add("oracle best of 8", Standing::Reference, &task.oracle(&asked, &candidates), took)?;
-    add("user's majority answer", Standing::Reference, &methods::majority(&asked), Took::default())?;
+    if task.records_are_answers() {
+        add("user's majority answer", Standing::Reference, &methods::majority(&asked), Took::default())?;
+    }
     add("HYDRA-reranker", Standing::System, &greedy.first(), Took::of(&greedy))?;
     let mut pick = |bank: &mut HeadBank, head, shown: &[Vec<&Record>], of: &Answered| {
-        let mut adapter = PersonalAdapter::new(&mut *body, bank, plan.candidate_template.clone())?;
-        picked(&mut adapter, head, &asked, shown, of)
+        pick_by(&mut *body, bank, &plan.candidate_template, head, &asked, shown, of)
     };
     let (own, prior) = (HeadChoice::Own, HeadChoice::Prior);
-    let AdaptHeads { own: bank, routed, swapped, permuted, fitted: own_adapters } = &mut adapt_heads;
+    let AdaptHeads { own: bank, routed, swapped, permuted, fitted: own_adapters, shared } = &mut adapt_heads;
     add("HYDRA-adapter", Standing::System, &pick(bank, own, &plain, &candidates)?, took)?;
     add("HYDRA", Standing::System, &pick(bank, own, &personal, &hydra)?, hydra_took)?;
     add("HYDRA, facets, no fit", Standing::System, &pick(routed, own, &plain, &candidates)?, took)?;
@@ -227,12 +302,45 @@ pub async fn run<B: Body>(
     add("HYDRA, heads swapped", Standing::Control, &pick(swapped, own, &personal, &hydra)?, hydra_took)?;
     add("HYDRA, labels permuted", Standing::Control, &pick(permuted, own, &personal, &hydra)?, hydra_took)?;
 
+    let measured = Measured {
+        task,
+        plan,
+        asked: &asked,
+        shown: &plain,
+        candidates: &candidates,
+        train: &train_rows,
+        test: test_rows,
+    };
     Ok(ExperimentResult {
+        curves: measured.curves(body)?,
         table: comparison.table(0.95, RESAMPLES, plan.seed)?,
+        further,
         labels,
         own_adapters: *own_adapters,
         own_rerankers: rerank_heads.fitted,
+        learned: Learned {
+            reranker: rerank_heads.shared,
+            adapter: Arc::clone(shared),
+            rerank_rows: test.0,
+            adapt_rows: test.1,
+        },
     })
+}
+
+/// Every query of every test user, in their order.
+fn asked_of(split: &Split) -> Vec<Asked<'_>> {
+    let users = split.test.iter().enumerate();
+    users
+        .flat_map(|(user, test)| test.eval.targets().iter().map(move |target| Asked { user, view: &test.fit, target }))
+        .collect()
+}
+
+/// What is shown, below each user's profile.
+fn with_profiles<'r>(profiles: &'r [Record], asked: &[Asked<'_>], shown: &[Vec<&'r Record>]) -> Vec<Vec<&'r Record>> {
+    let below = |(shown, asked): (&Vec<&'r Record>, &Asked<'_>)| {
+        std::iter::once(&profiles[asked.user]).chain(shown.iter().copied()).collect()
+    };
+    shown.iter().zip(asked).map(below).collect()
 }
 
 /// The records that each user's own head puts first among those that share most words with the query.
@@ -255,6 +363,19 @@ fn reranked<'s, B: Body>(
         ranking.ranked.iter().filter_map(|scored| asked.view.record(scored.id)).collect()
     };
     Ok(rankings.iter().zip(asked).map(records).collect())
+}
+
+/// The candidates that the heads of `bank` put first.
+fn pick_by<B: Body>(
+    body: B,
+    bank: &mut HeadBank,
+    template: &CandidateTemplate,
+    head: HeadChoice,
+    asked: &[Asked<'_>],
+    shown: &[Vec<&Record>],
+    answered: &Answered,
+) -> Result<Vec<String>, AdaptError> {
+    picked(&mut PersonalAdapter::new(body, bank, template.clone())?, head, asked, shown, answered)
 }
 
 /// The candidates that an adapter puts first.
@@ -295,26 +416,27 @@ impl Took {
 async fn label(
     asker: &Asker<'_>,
     plan: &ExperimentPlan,
-    queries: usize,
+    labelling: Labelling,
     views: &[FitView],
     cost: &mut LabelCost,
 ) -> Result<(Vec<RerankRow>, Vec<AdaptRow>), ExperimentError> {
-    let label_plan = LabelPlan {
+    let label_plan = |queries| LabelPlan {
         queries,
-        records: plan.tried,
+        records: labelling.tried,
         shown: plan.shown,
         candidates: plan.candidates,
         ..asker.task.label_plan()
     };
-    let marking = Marking::Classes(asker.task.labels());
+    let marking = asker.task.marking();
     let mut retrieve = |query: &hydra_train::PseudoQuery<'_>, most: usize| {
         let found = methods::by_words(query.earlier(), query.record().input(), most);
         Ok(found.into_iter().map(Record::id).collect())
     };
     let Labels { rows: rerank, report, .. } =
-        rerank_labels(&asker.client, views, &mut retrieve, &label_plan, marking).await?;
+        rerank_labels(&asker.client, views, &mut retrieve, &label_plan(labelling.rerank_queries), marking).await?;
+    let adapt_plan = label_plan(labelling.adapt_queries);
     let Labels { rows: adapt, report: second, .. } =
-        adapt_labels(&asker.client, views, &mut retrieve, &label_plan, marking, TextRecipe::RelativeMetric).await?;
+        adapt_labels(&asker.client, views, &mut retrieve, &adapt_plan, marking, TextRecipe::RelativeMetric).await?;
     for report in [&report, &second] {
         cost.calls += report.calls;
         cost.failed += report.failures.len() as u64;

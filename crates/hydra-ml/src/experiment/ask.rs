@@ -105,7 +105,7 @@ impl Asker<'_> {
         Ok(answered)
     }
 
-    /// A sentence about each user, from their newest records, as a record of its own.
+    /// A profile of each user, from their newest records, as a record of its own.
     pub(super) async fn summaries(
         &self,
         asked: &[Asked<'_>],
@@ -124,6 +124,7 @@ impl Asker<'_> {
             let mut request = self.request(asked, rendered.messages);
             request.temperature = Some(0.0);
             request.max_tokens = Some(SUMMARY_TOKENS);
+            request.response_format = self.task.summary_format();
             requests.push(request);
         }
         let mut took = Took { calls: requests.len() as u64, tokens: 0 };
@@ -133,8 +134,8 @@ impl Asker<'_> {
             let response = response?;
             took.tokens += response.usage.total_tokens();
             // A record without an answer: what the model said stands in the prompt as data, like all else.
-            let id = RecordId::new(u64::MAX);
-            summaries.push(Record::new(id, Time::from_unix_millis(0), response.text().trim(), ""));
+            let (id, profile) = (RecordId::new(u64::MAX), self.task.profile(response.text()));
+            summaries.push(Record::new(id, Time::from_unix_millis(0), profile, ""));
         }
         Ok((summaries, took))
     }

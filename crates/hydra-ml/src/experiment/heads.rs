@@ -1,6 +1,6 @@
 //! What is learned: a prior head of all training users, a head of each test user's own, facets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hydra_heads::{
@@ -18,6 +18,8 @@ pub(super) struct RerankHeads {
     pub(super) own: HeadBank,
     /// How many of them are not the prior head.
     pub(super) fitted: usize,
+    /// The prior head.
+    pub(super) shared: Arc<Shared>,
 }
 
 /// The heads that pick candidates.
@@ -32,6 +34,8 @@ pub(super) struct AdaptHeads {
     pub(super) swapped: HeadBank,
     /// Heads that were fitted on permuted labels.
     pub(super) permuted: HeadBank,
+    /// The prior head.
+    pub(super) shared: Arc<Shared>,
 }
 
 type Pairs = Vec<(String, String)>;
@@ -62,7 +66,8 @@ impl RerankHeads {
             Ok(packed)
         };
         let (heads, fitted) = heads(test, &mut fit)?;
-        Ok(Self { own: bank(&Arc::new(shared.clone()), test, heads)?, fitted })
+        let shared = Arc::new(shared);
+        Ok(Self { own: bank(&shared, test, heads)?, fitted, shared })
     }
 }
 
@@ -70,77 +75,99 @@ impl AdaptHeads {
     pub(super) fn fit<B: Body>(
         plan: &ExperimentPlan,
         body: &mut B,
-        train: &[FitView],
-        train_rows: &[AdaptRow],
-        test: &[FitView],
-        test_rows: &[AdaptRow],
-        seed: u64,
+        train: &TrainRows<'_>,
+        test: &TestRows<'_>,
     ) -> Result<Self, ExperimentError> {
-        let template = &plan.candidate_template;
-        let features_of = template.features_of(body.fingerprint());
-        let views = by_user(train);
-        let pair = |row: &AdaptRow| {
-            let view = views.get(&row.user)?;
-            let history: Vec<&Record> = row.history.iter().filter_map(|&id| view.record(id)).collect();
-            Some(template.pair(view.record(row.query)?.input(), &history, &row.candidate))
-        };
-        let mut pairs: BTreeMap<UserId, (Pairs, Vec<bool>)> = BTreeMap::new();
-        for row in train_rows {
-            if let Some(pair) = pair(row) {
-                let (of_user, labels) = pairs.entry(row.user).or_default();
-                of_user.push(pair);
-                labels.push(row.label);
-            }
-        }
-        let mut made: Vec<(UserId, Array2<f32>, Vec<bool>)> = Vec::new();
-        for (user, (pairs, labels)) in pairs {
-            made.push((user, features(body, &pairs)?, labels));
-        }
-        let all_rows: Vec<_> = made.iter().flat_map(|(_, features, _)| features.rows()).collect();
-        let all = hydra_types::ndarray::stack(hydra_types::ndarray::Axis(0), &all_rows).map_err(boxed)?;
-        let all_labels: Vec<bool> = made.iter().flat_map(|(_, _, labels)| labels.iter().copied()).collect();
-        let shared = prior(features_of, &all, &all_labels)?;
-
-        let fit_with = |body: &mut B, view: &FitView, permute: bool| {
-            let mut rows: Vec<AdaptRow> = test_rows.iter().filter(|row| row.user == view.user()).cloned().collect();
-            if permute {
-                let mut labels: Vec<(u64, bool)> = rows
-                    .iter()
-                    .enumerate()
-                    .map(|(place, row)| (methods::draw(seed, row.user.get(), row.query.get(), place as u64), row.label))
-                    .collect();
-                labels.sort_unstable();
-                rows.iter_mut().zip(labels).for_each(|(row, (_, label))| row.label = label);
-            }
-            let packed =
-                fit_adapter(view, &rows, (body, template), &shared, &mut FeatureCache::new(), &HeadPlan::default())?;
-            Ok(packed)
-        };
-        let (own, fitted) = heads(test, &mut |view: &FitView| fit_with(body, view, false))?;
-        let (permuted, _) = heads(test, &mut |view: &FitView| fit_with(body, view, true))?;
+        let shared = train.prior(train.users())?;
+        let (own, fitted) = test.heads(plan, body, &shared, usize::MAX, Labels::AsMade)?;
+        let (permuted, _) = test.heads(plan, body, &shared, usize::MAX, Labels::Permuted)?;
         let mut swapped = own.clone();
         swapped.rotate_left(1);
+        let (with_facets, routed) = train.facets(plan, body, &shared, test.views)?;
+        let shared = Arc::new(shared);
+        Ok(Self {
+            own: bank(&shared, test.views, own)?,
+            fitted,
+            routed: bank(&with_facets, test.views, routed)?,
+            swapped: bank(&shared, test.views, swapped)?,
+            permuted: bank(&shared, test.views, permuted)?,
+            shared,
+        })
+    }
+}
 
-        // Facets: the router reads what users wrote before the queries that its labels come from.
+/// Whether a control asks what heads are worth that were fitted on nonsense.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Labels {
+    AsMade,
+    Permuted,
+}
+
+/// The adapter's label rows of training users, with their features.
+pub(super) struct TrainRows<'v> {
+    features_of: Fingerprint,
+    made: Vec<(&'v FitView, Array2<f32>, Vec<bool>)>,
+}
+
+impl<'v> TrainRows<'v> {
+    pub(super) fn new<B: Body>(
+        plan: &ExperimentPlan,
+        body: &mut B,
+        views: &'v [FitView],
+        rows: &[AdaptRow],
+    ) -> Result<Self, ExperimentError> {
+        let template = &plan.candidate_template;
+        let mut made = Vec::new();
+        for view in views {
+            let pair = |row: &AdaptRow| {
+                let history: Vec<&Record> = row.history.iter().filter_map(|&id| view.record(id)).collect();
+                Some((template.pair(view.record(row.query)?.input(), &history, &row.candidate), row.label))
+            };
+            let of_user = rows.iter().filter(|row| row.user == view.user());
+            let (pairs, labels): (Pairs, Vec<bool>) = of_user.filter_map(pair).unzip();
+            if !pairs.is_empty() {
+                made.push((view, features(body, &pairs)?, labels));
+            }
+        }
+        Ok(Self { features_of: template.features_of(body.fingerprint()), made })
+    }
+
+    /// How many users have rows.
+    pub(super) fn users(&self) -> usize {
+        self.made.len()
+    }
+
+    /// The one head that explains the rows of the first `users` best.
+    pub(super) fn prior(&self, users: usize) -> Result<Shared, ExperimentError> {
+        let made = &self.made[..users.min(self.made.len())];
+        let rows: Vec<_> = made.iter().flat_map(|(_, features, _)| features.rows()).collect();
+        let rows = hydra_types::ndarray::stack(hydra_types::ndarray::Axis(0), &rows).map_err(boxed)?;
+        let labels: Vec<bool> = made.iter().flat_map(|(.., labels)| labels.iter().copied()).collect();
+        prior(self.features_of, &rows, &labels)
+    }
+
+    /// Facets, and the routing of each of these users over them. The router reads what users wrote before the queries that
+    /// its labels come from.
+    fn facets<B: Body>(
+        &self,
+        plan: &ExperimentPlan,
+        body: &mut B,
+        shared: &Shared,
+        test: &[FitView],
+    ) -> Result<(Arc<Shared>, Vec<Head>), ExperimentError> {
+        let features_of = self.features_of;
         let mut histories = Vec::new();
-        for (user, ..) in &made {
-            let view = views[user];
-            let first = view.pseudo_queries(plan.train_queries).first().map(hydra_train::PseudoQuery::time);
+        for (view, ..) in &self.made {
+            let first = view.pseudo_queries(plan.train.adapt_queries).first().map(hydra_train::PseudoQuery::time);
             let older = view.records().iter().filter(|record| first.is_none_or(|first| record.time() < first));
             histories.push(history(plan, body, older)?);
         }
-        let facet_users: Vec<FacetUser<'_>> = made
-            .iter()
-            .zip(&histories)
-            .map(|((_, features, labels), history)| {
-                Ok(FacetUser {
-                    history: Features::new(features_of, history).map_err(boxed)?,
-                    rows: Features::new(features_of, features).map_err(boxed)?,
-                    labels,
-                })
-            })
-            .collect::<Result<_, ExperimentError>>()?;
-        let facets = fit_facets(&shared, &facet_users, FacetOptions::new(seed))?;
+        let users = self.made.iter().zip(&histories).map(|((_, features, labels), history)| {
+            let history = Features::new(features_of, history).map_err(boxed)?;
+            Ok(FacetUser { history, rows: Features::new(features_of, features).map_err(boxed)?, labels })
+        });
+        let users: Vec<FacetUser<'_>> = users.collect::<Result<_, ExperimentError>>()?;
+        let facets = fit_facets(shared, &users, FacetOptions::new(plan.seed))?;
         let with_facets = Arc::new(shared.clone().with_facets(facets.facets).map_err(boxed)?);
         let mut routed = Vec::new();
         for view in test {
@@ -148,15 +175,49 @@ impl AdaptHeads {
             let routing = facets.router.route(Features::new(features_of, &history).map_err(boxed)?).map_err(boxed)?;
             routed.push(with_facets.head(routing).map_err(boxed)?);
         }
-        let shared = Arc::new(shared);
-        Ok(Self {
-            own: bank(&shared, test, own)?,
-            fitted,
-            routed: bank(&with_facets, test, routed)?,
-            swapped: bank(&shared, test, swapped)?,
-            permuted: bank(&shared, test, permuted)?,
+        Ok((with_facets, routed))
+    }
+}
+
+/// The adapter's label rows of test users' own past.
+#[derive(Clone, Copy)]
+pub(super) struct TestRows<'v> {
+    pub(super) views: &'v [FitView],
+    pub(super) rows: &'v [AdaptRow],
+}
+
+impl TestRows<'_> {
+    /// A head for each user from the rows of their `queries` newest pseudo-queries, and how many are not exactly the prior.
+    pub(super) fn heads<B: Body>(
+        &self,
+        plan: &ExperimentPlan,
+        body: &mut B,
+        shared: &Shared,
+        queries: usize,
+        labels: Labels,
+    ) -> Result<(Vec<Head>, usize), ExperimentError> {
+        heads(self.views, &mut |view: &FitView| {
+            let newest: BTreeSet<_> = view.pseudo_queries(queries).iter().map(|query| query.record().id()).collect();
+            let of_user = self.rows.iter().filter(|row| row.user == view.user() && newest.contains(&row.query));
+            let mut rows: Vec<AdaptRow> = of_user.cloned().collect();
+            if labels == Labels::Permuted {
+                permute(plan.seed, &mut rows);
+            }
+            let template = &plan.candidate_template;
+            let mut cache = FeatureCache::new();
+            Ok(fit_adapter(view, &rows, (&mut *body, template), shared, &mut cache, &HeadPlan::default())?)
         })
     }
+}
+
+/// Deals the labels of a user's rows out anew.
+fn permute(seed: u64, rows: &mut [AdaptRow]) {
+    let drawn = |(place, row): (usize, &AdaptRow)| {
+        (methods::draw(seed, row.user.get(), row.query.get(), place as u64), row.label)
+    };
+    let mut labels: Vec<(u64, bool)> = rows.iter().enumerate().map(drawn).collect();
+    labels.sort_unstable();
+    rows.iter_mut().zip(labels).for_each(|(row, (_, label))| row.label = label);
 }
 
 fn by_user(views: &[FitView]) -> BTreeMap<UserId, &FitView> {
@@ -188,7 +249,7 @@ fn heads(
 }
 
 /// The first head for the first user, and so on.
-fn bank(shared: &Arc<Shared>, users: &[FitView], heads: Vec<Head>) -> Result<HeadBank, ExperimentError> {
+pub(super) fn bank(shared: &Arc<Shared>, users: &[FitView], heads: Vec<Head>) -> Result<HeadBank, ExperimentError> {
     let mut bank = HeadBank::new(Arc::clone(shared));
     for (view, head) in users.iter().zip(heads) {
         bank.insert(view.user(), head).map_err(boxed)?;

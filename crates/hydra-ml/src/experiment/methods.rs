@@ -17,6 +17,16 @@ pub(super) enum Show {
     Newest(usize),
 }
 
+/// Prompts of which nothing is learned, one answer each.
+pub(super) const BASELINES: [(&str, Show); 6] = [
+    ("zero-shot", Show::Nothing),
+    ("random k=4", Show::Random(4)),
+    ("BM25 k=1", Show::Words(1)),
+    ("BM25 k=2", Show::Words(2)),
+    ("BM25 k=4", Show::Words(4)),
+    ("recency k=4", Show::Newest(4)),
+];
+
 impl Show {
     /// Best first. All of a test user's history is older than all their targets.
     pub(super) fn of<'s>(self, seed: u64, asked: &Asked<'s>) -> Vec<&'s Record> {
@@ -46,7 +56,9 @@ pub(super) fn by_words<'r>(records: &'r [Record], query: &str, most: usize) -> V
 pub(super) fn found_by_words<'r>(records: &'r [Record], query: &str, most: usize) -> Vec<Retrieved<'r>> {
     let mut index = Bm25::new(Bm25Params::default());
     for record in records {
-        index.add(record.id(), record.time(), Tags::NONE, record.input()).expect("a history has no record twice");
+        // A record that answers nothing, such as a tweet, is found by what it says.
+        let text = if record.input().is_empty() { record.output() } else { record.input() };
+        index.add(record.id(), record.time(), Tags::NONE, text).expect("a history has no record twice");
     }
     let query = Query::new().text(query);
     let found = index.search(&query, most, &Filter::all(), &mut Scratch::new()).expect("the query has a text");

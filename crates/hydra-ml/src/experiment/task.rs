@@ -1,59 +1,99 @@
 //! What is asked, and what counts as right.
 
+mod judge;
+mod movielens;
+
 use std::num::NonZeroUsize;
 
-use hydra_eval::{Answer, Better, LampTask, Metric};
+use hydra_eval::{AnswerSpace, JsonLinesTask, LampTask};
 use hydra_llm::{FenceKey, LengthLimits, ResponseFormat, Template, TemplateError, TemplateParts};
-use hydra_train::{LabelPlan, LabelSet};
+use hydra_train::{LabelPlan, LabelSet, LabelSetError};
 use serde_json::Value;
 
-use super::Asked;
-use super::ask::Answered;
+use super::Labelling;
 
-/// A task with a fixed set of answers.
+/// A task: its prompts, its answers and how they are judged.
 #[derive(Clone)]
 pub struct ExperimentTask {
     template: Template,
-    summary: Template,
-    labels: LabelSet,
-    judged_as: LampTask,
+    summary: Summary,
+    answers: AnswerSpace,
+    /// The answers as labels, unless they are texts.
+    labels: Option<LabelSet>,
+    /// What an answer is called.
+    answer_name: String,
+    max_tokens: u32,
+    records_are_answers: bool,
+}
+
+/// How a profile of a user is asked for, and made one that stands in a prompt.
+#[derive(Clone)]
+struct Summary {
+    template: Template,
+    format: ResponseFormat,
+    read: fn(&str) -> String,
+}
+
+/// Why there is no such task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// A prompt cannot be made.
+    #[error("a prompt of the task is not usable")]
+    Prompt(#[from] TemplateError),
+    /// Its labels cannot be told apart.
+    #[error("the labels of the task are not usable")]
+    Labels(#[from] LabelSetError),
 }
 
 impl ExperimentTask {
-    /// MovieLens 100K as a rating task: a film's title and genres in, 1 to 5 out. Judged as LaMP-3 is: by absolute error,
-    /// where an answer that is no number counts as the farther of 1 and 5; and by how often it is right.
+    /// A task of the LaMP benchmark, in its own words.
+    ///
+    /// Where records are no answers to the question (LaMP-1, LaMP-7), labels come from the questions of training users alone,
+    /// every test user has the prior heads, and there is no majority answer.
     ///
     /// # Errors
-    /// Never, unless a placeholder of the templates is changed.
+    /// Never, unless the task's prompt is changed.
+    pub fn lamp(task: LampTask) -> Result<Self, TaskError> {
+        let template = Template::new(task.prompt())?;
+        let mut made = Self::new(template, task.answers(), task.answer_name())?;
+        made.records_are_answers = task.records_are_answers();
+        Ok(made)
+    }
+
+    /// A task of one's own, as a file describes it.
     ///
-    /// # Panics
-    /// Never.
-    pub fn movielens() -> Result<Self, TemplateError> {
-        let names = ("film".to_owned(), "rating".to_owned());
-        let template = |system: &str, user: &str| {
-            let (input_name, output_name) = names.clone();
-            Template::new(TemplateParts { system: system.into(), user: user.into(), input_name, output_name })
+    /// # Errors
+    /// [`TaskError`] if its labels are no set.
+    pub fn json_lines(task: &JsonLinesTask) -> Result<Self, TaskError> {
+        let answer_name = task.prompt.parts().output_name.clone();
+        let mut made = Self::new(task.prompt.clone(), task.answers.clone(), answer_name)?;
+        made.max_tokens = task.max_tokens.map_or(made.max_tokens, std::num::NonZeroU32::get);
+        Ok(made)
+    }
+
+    fn new(template: Template, answers: AnswerSpace, answer_name: String) -> Result<Self, TaskError> {
+        let summary = Template::new(TemplateParts {
+            system: "You describe how a person answers.".to_owned(),
+            user: "{{history}}\nWhat do this person's answers have in common? Answer in one sentence.{{query}}"
+                .to_owned(),
+            ..template.parts().clone()
+        })?;
+        let summary = Summary { template: summary, format: ResponseFormat::Text, read: |said| said.trim().to_owned() };
+        let labels = match &answers {
+            AnswerSpace::Text => None,
+            _ => Some(LabelSet::new(answers.labels())?),
         };
-        Ok(Self {
-            template: template(
-                "You rate films from 1 to 5.",
-                "{{history}}\nRate this film for the same person, as JSON: {{query}}",
-            )?,
-            summary: template(
-                "You describe a person's taste in films.",
-                "{{history}}\nWhich films does this person like, and how high are their ratings? Answer in one sentence.{{query}}",
-            )?,
-            labels: LabelSet::new(["1", "2", "3", "4", "5"]).expect("five different labels"),
-            judged_as: LampTask::ProductRating,
-        })
+        let max_tokens = if labels.is_some() { LABEL_TOKENS } else { TEXT_TOKENS };
+        Ok(Self { template, summary, answers, labels, answer_name, max_tokens, records_are_answers: true })
     }
 
     /// The prompt's numbers, with everything that an experiment does not set itself.
     pub(super) fn label_plan(&self) -> LabelPlan {
         LabelPlan {
             limits: LengthLimits::default(),
-            max_tokens: Some(16),
-            response_format: ResponseFormat::JsonSchema { name: "rating".into(), schema: self.schema() },
+            max_tokens: Some(self.max_tokens),
+            response_format: self.response_format(),
             at_once: NonZeroUsize::new(4).expect("not zero"),
             // What is quoted is nobody's secret here, and a recorded answer must be found again.
             ..LabelPlan::paper(self.template.clone(), FenceKey::new([0; 32]))
@@ -62,60 +102,92 @@ impl ExperimentTask {
 
     /// Every answer as it stands behind a record of the prompt: a small model that has to begin with a bare number begins a
     /// list, and says 1.
-    fn schema(&self) -> Value {
-        let answers = ["1", "2", "3", "4", "5"].map(|label| format!("{{\"rating\":{label}}}"));
-        let values = answers.map(|answer| serde_json::from_str::<Value>(&answer).expect("an object"));
-        serde_json::json!({ "enum": values })
-    }
-
-    /// The label in an answer of the schema's form; any other answer is left as it is.
-    pub(super) fn read(&self, said: &str) -> String {
-        let value = serde_json::from_str::<Value>(said).ok();
-        let rating = value.as_ref().and_then(|value| value.get("rating"));
-        rating.map_or_else(|| said.trim().to_owned(), Value::to_string)
-    }
-
-    pub(super) fn summary(&self) -> &Template {
-        &self.summary
-    }
-
-    pub(super) fn labels(&self) -> &LabelSet {
-        &self.labels
-    }
-
-    pub(super) fn metrics(&self) -> [Metric; 2] {
-        [
-            Metric { name: "MAE".into(), better: Better::Lower },
-            Metric { name: "accuracy".into(), better: Better::Higher },
-        ]
-    }
-
-    /// Absolute error, and 1 if it is right.
-    fn judge(&self, said: &str, gold: &str) -> [f64; 2] {
-        let gold: f64 = gold.parse().expect("ratings are numbers");
-        let answer: Answer = self.judged_as.official_answer(said);
-        let error = (LampTask::counted_rating(&answer, gold) - gold).abs();
-        [error, f64::from(error == 0.0)]
-    }
-
-    /// For each metric and user, the value on each query.
-    pub(super) fn values(&self, users: usize, asked: &[Asked<'_>], answers: &[String]) -> Vec<Vec<Vec<f64>>> {
-        let mut values = vec![vec![Vec::new(); users]; 2];
-        for (asked, said) in asked.iter().zip(answers) {
-            let judged = self.judge(said, asked.target.gold());
-            for (metric, value) in judged.into_iter().enumerate() {
-                values[metric][asked.user].push(value);
+    #[must_use]
+    pub fn response_format(&self) -> ResponseFormat {
+        let value = |label: &str| match self.answers {
+            AnswerSpace::Rating => serde_json::from_str(label).expect("a rating is a number"),
+            _ => Value::from(label),
+        };
+        let answer = |label| Value::Object([(self.answer_name.clone(), value(label))].into_iter().collect());
+        match &self.answers {
+            AnswerSpace::Text => ResponseFormat::Text,
+            answers => {
+                let all: Vec<Value> = answers.labels().into_iter().map(answer).collect();
+                ResponseFormat::JsonSchema {
+                    name: self.answer_name.clone(),
+                    schema: serde_json::json!({ "enum": all }),
+                }
             }
         }
-        values
     }
 
-    /// The best of each query's candidates, which only who knows the answer can pick.
-    pub(super) fn oracle(&self, asked: &[Asked<'_>], answered: &Answered) -> Vec<String> {
-        let best = |(asked, said): (&Asked<'_>, &Vec<String>)| {
-            let error = |one: &&String| self.judge(one, asked.target.gold())[0];
-            said.iter().min_by(|a, b| error(a).total_cmp(&error(b))).cloned().unwrap_or_default()
-        };
-        asked.iter().zip(&answered.candidates).map(best).collect()
+    /// The task's prompt.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// Most tokens of an answer.
+    #[must_use]
+    pub fn max_tokens(&self) -> u32 {
+        self.max_tokens
+    }
+
+    /// The answer in an object of the form in which records stand in the prompt; any other text is left as it is.
+    #[must_use]
+    pub fn read(&self, said: &str) -> String {
+        let value = serde_json::from_str::<Value>(said).ok();
+        match value.as_ref().and_then(|value| value.get(&self.answer_name)) {
+            Some(Value::String(answer)) => answer.trim().to_owned(),
+            Some(answer) => answer.to_string(),
+            None => said.trim().to_owned(),
+        }
+    }
+
+    /// What a profile is asked for with.
+    pub(super) fn summary(&self) -> &Template {
+        &self.summary.template
+    }
+
+    /// What shape a profile has.
+    pub(super) fn summary_format(&self) -> ResponseFormat {
+        self.summary.format.clone()
+    }
+
+    /// A profile as it stands in a prompt.
+    pub(super) fn profile(&self, said: &str) -> String {
+        (self.summary.read)(said)
+    }
+
+    /// Whether what a user answered most often answers the question.
+    pub(super) fn records_are_answers(&self) -> bool {
+        self.records_are_answers
+    }
+
+    /// What a training user is asked for labels: where records are no answers, the question alone, which is the newest.
+    pub(super) fn of_train(&self, wanted: Labelling) -> Labelling {
+        self.at_most(wanted, 1)
+    }
+
+    /// The same for a test user, whose question is not among them.
+    pub(super) fn of_test(&self, wanted: Labelling) -> Labelling {
+        self.at_most(wanted, 0)
+    }
+
+    fn at_most(&self, wanted: Labelling, questions: usize) -> Labelling {
+        if self.records_are_answers {
+            return wanted;
+        }
+        let Labelling { rerank_queries, adapt_queries, .. } = wanted;
+        Labelling {
+            rerank_queries: rerank_queries.min(questions),
+            adapt_queries: adapt_queries.min(questions),
+            ..wanted
+        }
     }
 }
+
+/// Enough for a label in an object, or in a short sentence where a server keeps to no schema.
+const LABEL_TOKENS: u32 = 32;
+/// Enough for a title or a tweet.
+const TEXT_TOKENS: u32 = 96;

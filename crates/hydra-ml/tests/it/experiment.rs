@@ -87,7 +87,7 @@ fn says(request: &Request, text: &str) -> bool {
 fn planted_tastes_are_found_and_controls_fail() {
     let (split, task, model) = (population(), ExperimentTask::movielens().unwrap(), Guessing::default());
     let mut plan = ExperimentPlan::default();
-    plan.tried = 3;
+    (plan.train.tried, plan.test.tried) = (3, 3);
     let result = block_on(run(&split, &task, &plan, &mut Ratings, &model)).unwrap();
     let table = &result.table;
     assert_eq!((table.users, table.queries), (20, 40));

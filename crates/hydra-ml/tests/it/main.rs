@@ -6,4 +6,7 @@ mod answer;
 mod experiment;
 mod isolation;
 mod learning;
+
+#[cfg(feature = "experiment")]
+mod tasks;
 mod toy;

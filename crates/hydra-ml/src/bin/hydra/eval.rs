@@ -1,22 +1,23 @@
 //! `hydra eval`: every method on a task, in one table.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+mod client;
+mod estimate;
+pub(crate) mod manifest;
+pub(crate) mod report;
+pub(crate) mod task;
+
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
-use hydra_llm::{Cassette, CassetteMode, KeyScope, block_on};
-use hydra_lm::{LanguageModel, LmOptions, LocalClient};
-use hydra_ml::experiment::{ExperimentPlan, ExperimentTask, run as experiment};
+use hydra_llm::block_on;
+use hydra_ml::experiment::{ExperimentPlan, Labelling, run as experiment};
 use hydra_onnx::{Bundle, Encoder, EncoderOptions};
-use hydra_train::{Audit, History, Split, Splitter};
-use hydra_types::{Generation, Scope};
+use hydra_train::Audit;
 
-use crate::progress::{Counted, Shown};
+use crate::progress::Shown;
+use crate::recorded::{TEST, TRAIN};
 
 /// Compare HYDRA with every simpler way, on users that nothing was learned from but their own past.
 ///
@@ -26,53 +27,21 @@ use crate::progress::{Counted, Shown};
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES, args_override_self = true)]
 pub(crate) struct Eval {
-    /// What is asked
-    #[arg(long, value_enum, default_value = "movielens")]
-    task: TaskName,
+    #[command(flatten)]
+    task: task::TaskArgs,
 
-    /// Folder with the task's data
-    #[arg(long, value_name = "DIR", default_value = ".hydra/movielens")]
-    data: PathBuf,
+    #[command(flatten)]
+    model: client::ModelArgs,
 
-    /// Bundle of the language model in this process
-    #[arg(long, value_name = "DIR", default_value = "target/hydra/smollm2-135m-instruct-int8")]
-    lm: PathBuf,
+    #[command(flatten)]
+    prices: estimate::PriceArgs,
 
     /// Bundle of the sentence encoder that features come from
     #[arg(long, value_name = "DIR", default_value = "target/hydra/all-minilm-l6-v2")]
     encoder: PathBuf,
 
-    /// File of recorded answers; it grows by what it lacks
-    #[arg(long, value_name = "FILE")]
-    cassette: PathBuf,
-
-    /// Ask nothing: what the cassette lacks is an error
-    #[arg(long)]
-    replay: bool,
-
-    /// Users whose whole history may be learned from
-    #[arg(long, default_value_t = 100)]
-    train_users: usize,
-
-    /// Users who are asked
-    #[arg(long, default_value_t = 300)]
-    test_users: usize,
-
-    /// What each of them is asked: their newest records
-    #[arg(long, default_value_t = 1)]
-    targets: usize,
-
-    /// Records of a training user that are asked for labels
-    #[arg(long, default_value_t = 10)]
-    train_queries: usize,
-
-    /// Records of a test user's past that are asked for labels
-    #[arg(long, default_value_t = 10)]
-    test_queries: usize,
-
-    /// Retrieved records that each of them is tried with
-    #[arg(long, default_value_t = 10)]
-    tried: usize,
+    #[command(flatten)]
+    labels: LabelArgs,
 
     /// Of every draw
     #[arg(long, default_value_t = 0)]
@@ -91,120 +60,95 @@ pub(crate) struct Eval {
     dry_run: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum TaskName {
-    /// MovieLens 100K: which rating does this user give to this film?
-    Movielens,
+/// How much is asked for labels: as much as the cassette in the repository holds the answers to. The HYDRA paper has 10 everywhere.
+#[derive(clap::Args)]
+struct LabelArgs {
+    /// Records of a training user that are asked for the adapter's labels
+    #[arg(long, default_value_t = TRAIN.adapt_queries)]
+    train_queries: usize,
+
+    /// Records of a training user that are asked for the reranker's labels
+    #[arg(long, default_value_t = TRAIN.rerank_queries)]
+    train_rerank_queries: usize,
+
+    /// Retrieved records that each of these is tried with, one at a time
+    #[arg(long, default_value_t = TRAIN.tried)]
+    train_tried: usize,
+
+    /// Records of a test user's past that are asked for the adapter's labels
+    #[arg(long, default_value_t = TEST.adapt_queries)]
+    test_queries: usize,
+
+    /// Records of a test user's past that are asked for the reranker's labels
+    #[arg(long, default_value_t = TEST.rerank_queries)]
+    test_rerank_queries: usize,
+
+    /// Retrieved records that each of these is tried with, one at a time
+    #[arg(long, default_value_t = TEST.tried)]
+    test_tried: usize,
+}
+
+impl LabelArgs {
+    fn of_train_and_test(&self) -> (Labelling, Labelling) {
+        let train = Labelling {
+            rerank_queries: self.train_rerank_queries,
+            tried: self.train_tried,
+            adapt_queries: self.train_queries,
+        };
+        let test = Labelling {
+            rerank_queries: self.test_rerank_queries,
+            tried: self.test_tried,
+            adapt_queries: self.test_queries,
+        };
+        (train, test)
+    }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   What it would take:      cargo xtask eval --cassette my.cassette --dry-run
-  A small run:             cargo xtask eval --cassette my.cassette --train-users 10 --test-users 20 --test-queries 2 --tried 2
-  Again, asking nothing:   cargo xtask eval --cassette my.cassette --replay ...";
+  A small run:             cargo xtask eval --cassette my.cassette --train-users 10 --test-users 20 --test-queries 2 --test-rerank-queries 2 --test-tried 2
+  Again, asking nothing:   cargo xtask eval --cassette my.cassette --replay ...
+  A task of your own:      cargo xtask eval --cassette my.cassette --task meals.json --llm-url http://localhost:8080 --llm-model a-model ...
+  LaMP:                    cargo xtask eval --cassette my.cassette --task lamp-2m --data lamp-2m-files ...
+
+docs/own-task.md says how to describe a task of your own.";
 
 pub(crate) fn run(eval: &Eval) -> Result<()> {
-    let TaskName::Movielens = eval.task;
-    let task = ExperimentTask::movielens()?;
-    let split = movielens(eval)?;
+    let prepared = eval.task.prepare(eval.seed)?;
+    let (task, split) = (&prepared.task, &prepared.split);
     let mut plan = ExperimentPlan::default();
     plan.seed = eval.seed;
-    plan.train_queries = eval.train_queries;
-    plan.test_queries = eval.test_queries;
-    plan.tried = eval.tried;
-
-    let calls = expected_calls(eval);
+    (plan.train, plan.test) = eval.labels.of_train_and_test();
     eprintln!(
-        "{} training users, {} test users with {} queries each, all of them disjoint; at most {calls} calls",
+        "{}: {} training users, {} test users, all of them disjoint",
+        prepared.name,
         split.train.len(),
-        split.test.len(),
-        eval.targets
+        split.test.len()
     );
-    let leaks = Audit::of(&split).leaks();
-    eprintln!("the audit of the split finds {} leaks", leaks.len());
+    for note in &prepared.notes {
+        eprintln!("{note}");
+    }
+    eprintln!("the audit of the split finds {} leaks", Audit::of(split).leaks().len());
+
+    let model = eval.model.open()?;
+    let estimate = estimate::of(split, task, &plan, &model, &eval.prices)?;
+    eprintln!("{estimate}");
     if eval.dry_run {
-        eprintln!("about {} tokens, at some {TOKENS_A_CALL} a call", calls * TOKENS_A_CALL);
         return Ok(());
     }
 
     let bundle = Bundle::open(&eval.encoder).context("cannot open the encoder: `cargo xtask export-onnx` makes it")?;
     let mut body = Encoder::open(&bundle, &EncoderOptions::default())?;
-    let model = LanguageModel::open(&eval.lm, &LmOptions::default())
-        .context("cannot open the language model: `cargo xtask export-onnx --lm .hydra/llm/model.gguf --precision int8` makes it")?;
-    let (model, asked) = Counted::new(LocalClient::new(model)?);
-    let mode = if eval.replay { CassetteMode::Replay } else { CassetteMode::Record };
-    let cassette = Cassette::open(model, &eval.cassette, mode, KeyScope::User)?;
-    eprintln!("{} answers are recorded", cassette.recorded_at_open());
-    let client = Shown::new(cassette, calls);
+    let (client, asked) = model.recorded()?;
+    let client = Shown::new(client, estimate.calls);
     let begin = Instant::now();
-    let result = block_on(experiment(&split, &task, &plan, &mut body, &client))?;
+    let result = block_on(experiment(split, task, &plan, &mut body, &client))?;
     client.finish();
-
-    let took = begin.elapsed().as_secs_f64();
-    let labels = result.labels;
-    eprintln!("{} calls to the model in {took:.0} s; the others were recorded", asked.load(Ordering::Relaxed));
-    eprintln!(
-        "labels: {} calls, {} failed, {} tokens; reranker {} of {} rows positive, adapter {} of {}",
-        labels.calls,
-        labels.failed,
-        labels.tokens,
-        labels.rerank_positives,
-        labels.rerank_rows,
-        labels.adapt_positives,
-        labels.adapt_rows
-    );
-    eprintln!(
-        "heads of their own: {} rerankers, {} adapters of {} test users; the others have the prior head",
-        result.own_rerankers,
-        result.own_adapters,
-        split.test.len()
-    );
-    let json = serde_json::to_string_pretty(&result.table)?;
-    if let Some(out) = &eval.out {
-        fs::create_dir_all(out)?;
-        fs::write(out.join("table.json"), &json)?;
-        fs::write(out.join("table.csv"), result.table.to_csv())?;
-        for (place, metric) in result.table.metrics.iter().enumerate() {
-            if let Some(svg) = result.table.to_svg(place) {
-                fs::write(out.join(format!("{}.svg", metric.name.to_lowercase())), svg)?;
-            }
-        }
-        eprintln!("wrote {}", out.display());
-    }
-    if eval.json {
-        println!("{json}");
-    } else {
-        println!("{}", result.table);
-    }
-    Ok(())
+    let (asked, took) = (asked.load(Ordering::Relaxed), begin.elapsed().as_secs_f64());
+    eprintln!("{asked} calls to the model in {took:.0} s; the others were recorded");
+    let files = [("encoder", Some(eval.encoder.join("manifest.json"))), ("cassette", eval.model.cassette().cloned())];
+    let files = files.into_iter().filter_map(|(name, path)| Some((name, path?))).chain(eval.task.files());
+    let manifest = manifest::Manifest::new(&prepared.name, &plan, &model.capabilities().model, files)?;
+    report::write(&result, split, &manifest, eval.out.as_deref(), eval.json)
 }
-
-fn movielens(eval: &Eval) -> Result<Split> {
-    let mut raters = hydra_eval::load_movielens(Path::new(&eval.data))?;
-    raters.retain(|rater| !PROMPT_USERS.contains(&rater.user.get()));
-    let history = |mut rater: hydra_eval::Rater| {
-        // Some films are listed under two numbers: who rated both would be asked what their history answers.
-        let mut seen = BTreeSet::new();
-        rater.records.retain(|record| seen.insert(record.input().to_owned()));
-        History::new(Scope::acting_for(rater.user), Generation::FIRST, rater.records)
-    };
-    let histories = raters.into_iter().map(history).collect::<Result<Vec<_>, _>>()?;
-    let mut split = Splitter::new(eval.test_users, eval.targets, eval.seed).split(histories)?;
-    split.train.truncate(eval.train_users);
-    Ok(split)
-}
-
-/// At most: a user with a short history is asked less.
-fn expected_calls(eval: &Eval) -> u64 {
-    let queries = eval.train_users * eval.train_queries + eval.test_users * eval.test_queries;
-    let labels = queries * (eval.tried + 1);
-    let evaluation = eval.test_users * (eval.targets * METHODS_THAT_ASK + 1);
-    (labels + evaluation) as u64
-}
-
-/// The prompt's wording was chosen on these users; they are neither trained on nor asked.
-const PROMPT_USERS: RangeInclusive<u128> = 301..=340;
-/// Six prompts without a summary, one with; greedy from reranked records; candidates from both.
-const METHODS_THAT_ASK: usize = 10;
-/// Of prompt and answer, on MovieLens.
-const TOKENS_A_CALL: u64 = 200;

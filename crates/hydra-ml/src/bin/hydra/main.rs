@@ -3,6 +3,7 @@
 
 mod eval;
 mod progress;
+mod recorded;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
