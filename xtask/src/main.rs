@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod ci;
+mod demo;
 mod door;
 mod eval;
 mod export;
@@ -23,8 +24,8 @@ use clap::{Parser, Subcommand};
 
 /// The automation of the Hydra workspace.
 ///
-/// A newcomer needs two commands: `cargo xtask test` fetches what is missing and runs every test;
-/// `cargo xtask export-onnx` writes a sentence encoder as an ONNX bundle.
+/// A newcomer needs two commands: `cargo xtask demo` shows the whole system at work on real input, and `cargo xtask test` runs
+/// every test. Both fetch what is missing.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -40,6 +41,7 @@ enum Command {
     ExportOnnx(export::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Demo(demo::Args),
     Bench(bench::Args),
     Fuzz(fuzz::Args),
     Fixtures(fixtures::Args),
@@ -55,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         Command::ExportOnnx(args) => export::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),

@@ -75,6 +75,11 @@ pub(crate) fn run_default() -> Result<()> {
     run(Args { onnxruntime: None, encoder: None, llm_gguf: None, movielens: false, movielens_dir: None })
 }
 
+/// The same with the ratings, which not everybody may use for everything.
+pub(crate) fn run_with_movielens() -> Result<()> {
+    run(Args { onnxruntime: None, encoder: None, llm_gguf: None, movielens: true, movielens_dir: None })
+}
+
 fn provide(need: &Need, own: Option<PathBuf>) -> Result<()> {
     if let Some(path) = own {
         let path = std::path::absolute(&path)?;

@@ -6,7 +6,7 @@ mod answer;
 mod experiment;
 mod isolation;
 mod learning;
-
+mod recorded;
 #[cfg(feature = "experiment")]
 mod tasks;
 mod toy;

@@ -1,6 +1,7 @@
 //! The command line of the whole system: `cargo xtask eval` runs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on standard output")]
 
+mod demo;
 mod eval;
 mod progress;
 mod recorded;
@@ -18,11 +19,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Eval(eval::Eval),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
+        Command::Demo(demo) => demo::run(&demo),
         Command::Eval(eval) => eval::run(&eval),
     }
 }
