@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use hydra_train::{
-    Curve, Example, Examples, Frozen, Loss, Model, Schedule, Sequence, StepReport, TrainOptions, Trainer,
+    Curve, Example, Examples, Frozen, Loss, Model, Schedule, Sequence, StepReport, Task, TrainOptions, Trainer,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
@@ -30,8 +30,8 @@ enum Command {
 /// Train a reranker's body: a cross-encoder with one score for each pair of a query and a text.
 ///
 /// ROWS is a file of JSON lines, {"query": "..", "text": "..", "label": 1, "group": 7}: rows of a group are compared with each
-/// other, and labels say how useful the text is. A share of the groups is held out; the weights that are kept are those with
-/// the lowest held-out loss.
+/// other, and labels say how useful the text is. A share of the groups is held out, or another file's rows are; the weights
+/// that are kept are those with the lowest held-out loss.
 ///
 /// The folder that is written is one that `cargo xtask export-onnx` takes. Beside the weights lie loss.csv, loss.svg, and the
 /// checkpoint from which an interrupted run goes on by the same command, to the same bytes.
@@ -45,7 +45,7 @@ struct Reranker {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// The encoder to begin with [default: the one that `cargo xtask setup` fetched]
+    /// The encoder, or a trained reranker, to begin with [default: the encoder that `cargo xtask setup` fetched]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
 
@@ -76,6 +76,14 @@ struct Reranker {
     /// One group in so many is held out
     #[arg(long, default_value_t = 10)]
     hold_out: usize,
+
+    /// File of the rows that are held out; those of ROWS are all learned from then
+    #[arg(long, value_name = "FILE", conflicts_with = "hold_out")]
+    held_out: Option<PathBuf>,
+
+    /// Steps between two looks at the held-out rows; ten looks that bring nothing end the training
+    #[arg(long, default_value_t = 10)]
+    evaluate_every: u64,
 
     /// Where the order of the rows and new weights begin
     #[arg(long, default_value_t = 0)]
@@ -115,9 +123,13 @@ fn reranker(arguments: &Reranker) -> Result<()> {
         LossName::Pairwise => (Loss::Pairwise, 1),
         LossName::TwoClasses => (Loss::two_classes(), 2),
     };
-    let model = Model::open(&folder)?.with_classifier(classes, arguments.seed)?;
+    let model = classifier(&folder, classes, arguments.seed)?;
     let tokenizer = tokenizer(&folder, arguments.max_tokens.min(model.config().max_tokens()))?;
-    let (learned, held_out) = split(examples(&arguments.rows, &tokenizer)?, arguments.hold_out)?;
+    let rows = examples(&arguments.rows, &tokenizer)?;
+    let (learned, held_out) = match &arguments.held_out {
+        Some(held_out) => (rows, examples(held_out, &tokenizer)?),
+        None => split(rows, arguments.hold_out)?,
+    };
     let tokens: usize = learned.iter().map(|row| row.sequence.ids.len()).sum();
     println!("{} rows to learn from, {} held out, {tokens} tokens an epoch", learned.len(), held_out.len());
 
@@ -132,14 +144,15 @@ fn reranker(arguments: &Reranker) -> Result<()> {
         .epochs(arguments.epochs)
         .frozen(frozen)
         .seed(arguments.seed)
-        .early_stopping(EVALUATE_EVERY, PATIENCE)
+        .early_stopping(arguments.evaluate_every, PATIENCE)
         .build()?;
     let mut trainer = Trainer::new(model, Examples::new(learned), options)?.with_held_out(Examples::new(held_out))?;
 
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     let checkpoint = arguments.out.join("checkpoint.safetensors");
     if checkpoint.is_file() {
-        trainer = trainer.resume(&checkpoint)?;
+        let failed = || format!("to begin anew, remove {}", checkpoint.display());
+        trainer = trainer.resume(&checkpoint).with_context(failed)?;
         println!("going on at step {}", trainer.curve().points().len());
     }
     run(&mut trainer, &checkpoint)?;
@@ -148,6 +161,17 @@ fn reranker(arguments: &Reranker) -> Result<()> {
     fs::remove_file(&checkpoint).ok();
     println!("{} written", arguments.out.display());
     Ok(())
+}
+
+/// What the folder holds, with a new classifier if it is an encoder.
+fn classifier(folder: &Path, classes: usize, seed: u64) -> Result<Model> {
+    let model = Model::open(folder)?;
+    if model.task() == Task::Encode {
+        return Ok(model.with_classifier(classes, seed)?);
+    }
+    let fits = model.task() == Task::Classify { classes };
+    ensure!(fits, "{} has not the number of classes that this loss needs, which is {classes}", folder.display());
+    Ok(model)
 }
 
 fn run(trainer: &mut Trainer, checkpoint: &Path) -> Result<()> {
@@ -159,6 +183,10 @@ fn run(trainer: &mut Trainer, checkpoint: &Path) -> Result<()> {
         held_out = report.held_out.or(held_out);
         bar.set_position(report.step);
         bar.set_message(message(&report, held_out));
+        // In a file, lines.
+        if bar.is_hidden() && report.step.is_multiple_of(CHECKPOINT_EVERY) {
+            println!("{}/{} {}", report.step, report.steps, message(&report, held_out));
+        }
         if report.step.is_multiple_of(CHECKPOINT_EVERY) {
             trainer.save(checkpoint)?;
         }
@@ -233,7 +261,6 @@ fn fetched_encoder() -> Result<PathBuf> {
     }
 }
 
-const EVALUATE_EVERY: u64 = 10;
 const PATIENCE: usize = 10;
 const CHECKPOINT_EVERY: u64 = 10;
 const EXAMPLES: &str = "\
@@ -241,4 +268,6 @@ Examples:
   hydra-train reranker rows.jsonl --out target/hydra/reranker-folder
       train the fetched encoder on the rows, softmax over each group
   hydra-train reranker rows.jsonl --out target/hydra/reranker-folder --frozen-layers 4
-      the same with only the two upper layers of six trained: three times as fast an epoch";
+      the same with only the two upper layers of six trained: three times as fast an epoch
+  hydra-train reranker more.jsonl --held-out other.jsonl --model target/hydra/reranker-folder --out target/hydra/better
+      train it further on rows that mean more, and keep what is best on rows of another file";

@@ -5,6 +5,7 @@ mod demo;
 mod eval;
 mod progress;
 mod recorded;
+mod scifact;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -21,11 +22,13 @@ struct Arguments {
 enum Command {
     Demo(demo::Demo),
     Eval(eval::Eval),
+    Scifact(scifact::Scifact),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Demo(demo) => demo::run(&demo),
         Command::Eval(eval) => eval::run(&eval),
+        Command::Scifact(scifact) => scifact::run(&scifact),
     }
 }
