@@ -41,7 +41,7 @@ pub(super) fn answer(
             let answer = block_on(hydra.answer(Ask::new(user.fit.scope(), target.query(), target.time())))?;
             println!(
                 "\nuser {}, {} past ratings, asked for: {}",
-                user.fit.user(),
+                user.fit.user().get(),
                 user.fit.records().len(),
                 target.query()
             );
