@@ -106,16 +106,18 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wide = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max(6);
         write!(f, "{:wide$}", "method")?;
-        for metric in &self.metrics {
-            let arrow = if metric.better == Better::Higher { "higher is better" } else { "lower is better" };
-            write!(f, "  {:<20}  {:<26}", format!("{} ({arrow})", metric.name), "   gain over best baseline")?;
+        let heads: Vec<String> = self.metrics.iter().map(head).collect();
+        // `0.123 [0.123, 0.123]` and blanks behind it, unless the head is longer.
+        let widths: Vec<usize> = heads.iter().map(|head| head.chars().count().max(24)).collect();
+        for (head, width) in heads.iter().zip(&widths) {
+            write!(f, "  {head:<width$}  {:<26}", "gain over best baseline")?;
         }
         writeln!(f, "  {:>8}  {:>10}", "calls", "tokens")?;
         for row in &self.rows {
             write!(f, "{:wide$}", row.name)?;
-            for cell in &row.cells {
+            for (cell, width) in row.cells.iter().zip(&widths) {
                 let Interval { mean, low, high } = cell.value;
-                write!(f, "  {:<24}", format!("{mean:.3} [{low:.3}, {high:.3}]"))?;
+                write!(f, "  {:<width$}", format!("{mean:.3} [{low:.3}, {high:.3}]"))?;
                 let gain = cell.gain.map_or("(best baseline)".to_owned(), |gain| {
                     let star = if cell.is_significant() { "*" } else { "" };
                     format!("{:+.3} [{:+.3}, {:+.3}]{star}", gain.mean, gain.low, gain.high)
@@ -132,6 +134,11 @@ impl fmt::Display for Table {
             self.confidence * 100.0
         )
     }
+}
+
+fn head(metric: &Metric) -> String {
+    let direction = if metric.better == Better::Higher { "higher is better" } else { "lower is better" };
+    format!("{} ({direction})", metric.name)
 }
 
 pub(super) fn word(standing: Standing) -> &'static str {

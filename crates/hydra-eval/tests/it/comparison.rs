@@ -47,6 +47,8 @@ fn a_table_can_be_read_parsed_and_looked_at() {
     let text = table.to_string();
     assert_eq!(text.lines().count(), 7, "{text}");
     assert!(text.contains("0.500 [") && text.contains("(best baseline)"), "{text}");
+    let width = text.lines().next().unwrap().len();
+    assert!(text.lines().take(6).all(|line| line.len() == width), "{text}");
     let csv = table.to_csv();
     assert_eq!(csv.lines().count(), 11);
     assert!(csv.contains("\"oracle, of both\",reference,MAE,0.5,"), "{csv}");
