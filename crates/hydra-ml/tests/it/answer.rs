@@ -74,7 +74,7 @@ fn a_stage_that_breaks_fails_the_answer_or_is_skipped_out_loud() {
     let hydra = place.personal(answering(1, &["wet", "dry"])).build().unwrap();
     block_on(hydra.learn(&ada, vec![record(1, "rain")])).unwrap();
     let failed = block_on(hydra.answer(ask())).unwrap_err();
-    assert!(matches!(failed, PersonalizeError::Together(_)), "{failed:?}");
+    assert!(matches!(failed, PersonalizeError::Rerank(_)), "{failed:?}");
     assert!(!format!("{failed:?} {failed}").contains("break the rain"));
 
     let hydra = place.personal(answering(1, &["wet", "dry"])).on_failure(OnFailure::Skip).build().unwrap();
@@ -82,6 +82,29 @@ fn a_stage_that_breaks_fails_the_answer_or_is_skipped_out_loud() {
     assert_eq!((answer.text.as_str(), answer.trace.skipped), ("wet", vec![Stage::Rerank, Stage::Adapt]));
     assert_eq!((answer.trace.heads.reranker, answer.trace.reranked), (None, None));
     assert_eq!(answer.trace.shown, [RecordId::new(1)]);
+}
+
+#[test]
+fn what_stays_in_memory_changes_no_answer() {
+    let answers = |budget: usize| {
+        let place = Place::new();
+        let hydra = place.personal(answering(12, &["wet", "dry"])).keep_in_memory(budget).build().unwrap();
+        let mut shown = Vec::new();
+        for id in 1..=4 {
+            for user in 1..=3 {
+                block_on(hydra.learn(&scope(user), vec![record(id, &format!("rain {id}"))])).unwrap();
+                let answer = block_on(hydra.answer(Ask::new(&scope(user), "rain", day(9)))).unwrap();
+                shown.push((answer.text, answer.trace.shown, answer.trace.candidates));
+            }
+        }
+        shown
+    };
+    let all = answers(1 << 30);
+    assert_eq!(all.last().unwrap().1.len(), 4);
+    // Nothing stays, or one user at a time.
+    for budget in [0, 3_000] {
+        assert_eq!(answers(budget), all);
+    }
 }
 
 #[test]
