@@ -102,6 +102,9 @@ impl ExperimentTask {
 
     /// Every answer as it stands behind a record of the prompt: a small model that has to begin with a bare number begins a
     /// list, and says 1.
+    ///
+    /// # Panics
+    /// Never.
     #[must_use]
     pub fn response_format(&self) -> ResponseFormat {
         let value = |label: &str| match self.answers {

@@ -106,7 +106,7 @@ impl LlmClient for InTurn {
 /// Questions of one split in the benchmark's shape, each of a user with a usual answer.
 fn files(task: LampTask, split: &str, users: usize, folder: &std::path::Path) {
     let answers = answers(task);
-    let usual = |user: usize| if user % 2 == 0 { answers[0] } else { answers[answers.len() - 1] };
+    let usual = |user: usize| if user.is_multiple_of(2) { answers[0] } else { answers[answers.len() - 1] };
     let record = |user: usize, at: usize| {
         let (text, said) = (format!("{split} record {at} of {user}, about rivers"), usual(user));
         let mut record = match task {
@@ -275,7 +275,7 @@ fn a_task_of_ones_own_is_compared() {
     });
     let line = |n: usize| {
         let (user, at) = (n / 10, n % 10);
-        let stars = if user % 2 == 0 { 1 } else { 5 };
+        let stars = if user.is_multiple_of(2) { 1 } else { 5 };
         let time = 1_700_000_000_000_u64 + at as u64;
         // The last two lines of each user are the same but for their time.
         json!({"user": format!("user {user}"), "time": time, "input": format!("soup {} of {user}", at.min(8)), "output": stars}).to_string()

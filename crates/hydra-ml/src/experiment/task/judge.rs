@@ -121,7 +121,7 @@ impl ExperimentTask {
 /// The label; none of them for anything else, since no label is blank.
 fn label<'l>(answer: &Answer<'l>) -> &'l str {
     match answer {
-        Answer::Label(label) => *label,
+        Answer::Label(label) => label,
         _ => "",
     }
 }
