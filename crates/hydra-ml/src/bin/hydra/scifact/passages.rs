@@ -67,15 +67,14 @@ impl<'a> Passages<'a> {
         let sentences = best.iter().copied().chain(others);
         let mut passage = written.title.clone();
         let mut words = words_in(&passage);
-        let mut taken = 0;
-        for sentence in sentences.filter(|&sentence| left_out != Some(Place { id, sentence })) {
+        let others = sentences.filter(|&sentence| left_out != Some(Place { id, sentence }));
+        for (taken, sentence) in others.enumerate() {
             let text = &written.sentences[sentence];
             words += words_in(text);
             if words > WORDS && taken > 0 {
                 break;
             }
             passage = passage + " " + text;
-            taken += 1;
         }
         passage
     }
