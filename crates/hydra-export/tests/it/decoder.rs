@@ -50,8 +50,9 @@ fn both_architectures_pass_the_gate_and_exporting_again_gives_the_same_bytes() {
     // But for the parity, whose last digits are the processor's.
     let [committed, made] = both("manifest.json").map(|json| {
         let mut manifest: serde_json::Value = serde_json::from_slice(&json).unwrap();
-        manifest.as_object_mut().unwrap().remove("parity").expect("it was measured");
-        manifest
+        let mut body = manifest["body"].take();
+        body.as_object_mut().unwrap().remove("parity").expect("it was measured");
+        body
     });
     assert_eq!(committed, made);
 }

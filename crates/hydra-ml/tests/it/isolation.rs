@@ -113,7 +113,8 @@ fn no_canary_ever_reaches_anybody_else() {
         }
         assert!(!records.contains("<|im_start|>"), "a record speaks in another role");
     }
-    assert!(seen.text().contains("user="), "the net catches something");
+    tracing::warn!(net = "up");
+    assert!(seen.text().contains("net="), "the net catches something");
     seen.holds_no("canary");
 
     let after = block_on(hydra.answer(Ask::new(&scope(0), canary(0), day(9)))).unwrap();
