@@ -141,9 +141,9 @@ fn words(words: &str) -> Vec<OsString> {
 }
 
 const WEIGHTS: &str = "model.safetensors";
-const ROWS: &str = "--rounds 2 --negatives 7";
+const ROWS: &str = "--rounds 1 --negatives 7";
 const WARM_UP_GROUPS: &str = "800";
 const TRIAL_GROUPS: &str = "40";
 const TRAIN: &str = "--epochs 1 --batch 4 --max-tokens 96 --frozen-layers 2";
 const WARM_UP: &str = "--hold-out 30 --evaluate-every 60 --learning-rate 2e-4";
-const TRAIN_CLAIMS: &str = "--evaluate-every 120 --learning-rate 1e-4";
+const TRAIN_CLAIMS: &str = "--evaluate-every 60 --learning-rate 1e-4";

@@ -33,7 +33,7 @@ pub(super) struct Rows {
     pub(super) held_out: PathBuf,
 
     /// Groups of a claim to learn from, each with other negatives
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     pub(super) rounds: usize,
 
     /// Hard negatives of a group
