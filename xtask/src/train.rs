@@ -30,8 +30,8 @@ enum Body {
 /// `cargo xtask export-onnx`.
 ///
 /// Or, with --scifact, the general reranker: from the claims and abstracts of SciFact to a trained model, its ONNX bundle, and
-/// a table that compares it with BM25 and with the sentence encoder on claims that it has not seen. That takes about 40
-/// minutes on two cores. Interrupted, it goes on by the same command; what was done is not done again.
+/// a table that compares it with BM25 and with the sentence encoder on claims that it has not seen. Plan an hour
+/// of two cores; it was not timed to the end yet. Interrupted, it goes on by the same command; what was done is not done again.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 struct Reranker {
