@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use hydra_ml::heads::{HeadChoice, Shared, Weights};
 use hydra_ml::llm::{Cassette, CassetteMode, FenceKey, KeyScope, Template, TemplateParts, block_on};
-use hydra_ml::store::{Store, StoreKey};
+use hydra_ml::store::{OpenError, Store, StoreKey};
 use hydra_ml::types::ndarray::Array2;
 use hydra_ml::types::{Body, CandidateTemplate, RecordId, RecordTemplate, Scope};
 use hydra_ml::{Answer, Ask, Feedback, Personalizer};
@@ -26,15 +26,14 @@ pub(crate) fn report(options: &Options) -> Result<Map<String, Value>> {
     let parts = Parts::new(options);
 
     let (asks, records) = fill(&parts, &Arc::new(Store::create(&folder, &key())?))?;
-    let open = || -> Result<Arc<Store>> { Ok(Arc::new(Store::open(&folder, &key())?)) };
     {
-        let recording = parts.pipeline(&open()?, Some((&cassette, CassetteMode::Record)))?;
+        let recording = parts.pipeline(&open(&folder)?, Some((&cassette, CassetteMode::Record)))?;
         answer_all(&recording, &asks)?;
     }
     eprintln!("one answer for each recorded");
 
     let rss_before = resident_mib()?;
-    let hydra = parts.pipeline(&open()?, Some((&cassette, CassetteMode::Replay)))?;
+    let hydra = parts.pipeline(&open(&folder)?, Some((&cassette, CassetteMode::Replay)))?;
     let first: Vec<Took> = asks.iter().map(|ask| parts.one(&hydra, ask)).collect::<Result<_>>()?;
     let (mut rng, mut order, mut again) = (ChaCha8Rng::seed_from_u64(9), asks.clone(), Vec::new());
     let begin = Instant::now();
@@ -212,6 +211,16 @@ fn fill(parts: &Parts<'_>, store: &Arc<Store>) -> Result<(Vec<Ask>, usize)> {
         }
     }
     Ok((asks, records))
+}
+
+/// Opens the store as soon as the thread of a pipeline that was dropped has let go of it: it has one writer.
+fn open(folder: &Path) -> Result<Arc<Store>> {
+    loop {
+        match Store::open(folder, &key()) {
+            Err(OpenError::AlreadyOpen { .. }) => std::thread::sleep(Duration::from_millis(1)),
+            opened => return Ok(Arc::new(opened?)),
+        }
+    }
 }
 
 /// Everybody asks once, in calls of several.
