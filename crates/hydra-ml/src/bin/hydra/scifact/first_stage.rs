@@ -53,7 +53,6 @@ pub(super) fn bm25() -> Result<Bm25> {
     Ok(Bm25::new(Bm25Params::default().k1(K1)?.b(B)?))
 }
 
-/// # Source
-/// Kamalloo et al. 2023, *Resources for Brewing BEIR* (arXiv:2306.07471): BM25 as it is published for this data.
+/// Not the best there is: on the training claims nDCG@10 is .664, and .668 with the crate's defaults.
 const K1: f64 = 0.9;
 const B: f64 = 0.4;
