@@ -16,7 +16,7 @@ pub(super) struct FirstStage {
 
 impl FirstStage {
     pub(super) fn new(data: &SciFact) -> Result<Self> {
-        let mut index = bm25()?;
+        let mut index = bm25();
         let mut records = BTreeMap::new();
         for (&id, written) in &data.abstracts {
             let record = Record::new(id, Time::from_unix_millis(0), written.text(), "");
@@ -48,11 +48,7 @@ impl FirstStage {
     }
 }
 
-/// An index of no texts.
-pub(super) fn bm25() -> Result<Bm25> {
-    Ok(Bm25::new(Bm25Params::default().k1(K1)?.b(B)?))
+/// An index of no texts. On the training claims nDCG@10 is .668 with the defaults, and .664 with k1 = .9 and b = .4.
+pub(super) fn bm25() -> Bm25 {
+    Bm25::new(Bm25Params::default())
 }
-
-/// Not the best there is: on the training claims nDCG@10 is .664, and .668 with the crate's defaults.
-const K1: f64 = 0.9;
-const B: f64 = 0.4;
