@@ -5,6 +5,7 @@ mod checkpoint;
 mod curve;
 mod error;
 mod examples;
+mod gradients;
 mod heads;
 mod loss;
 mod optimizer;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 use hydra_heads::Weights;
 use hydra_types::UserId;
+use rayon::prelude::*;
 
 pub use checkpoint::CheckpointError;
 pub use curve::{Curve, CurveError, CurvePoint};
@@ -27,9 +29,10 @@ pub use loss::Loss;
 pub use options::{Frozen, OptionsError, TrainOptions};
 pub use schedule::Schedule;
 
-use crate::model::{Binding, Dropout, Model, Network, values};
-use batch::{Batch, check, evaluate, logits};
+use crate::model::{Binding, Model, Network, values};
+use batch::{Batch, check, evaluate};
 use examples::{Unit, epoch_order, passes};
+use gradients::StepGradients;
 use heads::Heads;
 use optimizer::{AdamWStep, Moments, decays, norm};
 
@@ -96,15 +99,6 @@ struct Best {
     heads: Vec<Vec<f32>>,
 }
 
-/// What one step asks for.
-struct StepGradients {
-    loss: f64,
-    /// One for each trained parameter, in the model's order.
-    body: Vec<Vec<f32>>,
-    /// Of the users in the step, in their order.
-    heads: Vec<(UserId, Vec<f32>)>,
-}
-
 /// What one step did.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -161,6 +155,7 @@ impl Trainer {
         };
         if trainer.options.caches() {
             trainer.frozen_outputs = trainer.run_frozen_layers();
+            trainer.started = Instant::now();
         }
         Ok(trainer)
     }
@@ -192,7 +187,8 @@ impl Trainer {
             return Ok(None);
         }
         let units = self.units_of(step);
-        let gradients = self.gradients(&units);
+        let gradients = StepGradients::of(self, &units);
+        self.work.0 += gradients.tokens;
 
         let loss = gradients.loss;
         let gradient_norm = norm(gradients.body.iter().chain(gradients.heads.iter().map(|(_, gradient)| gradient)));
@@ -278,55 +274,6 @@ impl Trainer {
         self.held_out.is_some() && self.state.stale >= self.options.patience
     }
 
-    /// The loss of some units, and the gradient of everything that is trained.
-    fn gradients(&mut self, units: &[Unit]) -> StepGradients {
-        let loss = self.options.loss.clone();
-        let device = Device::flex().autodiff();
-        let whole = Batch::of(&self.examples, units);
-        let weight = loss.weight(whole.targets());
-        let (model, options) = (&self.model, &self.options);
-        let trains = |name: &str| options.trains(model, name);
-        let binding = Binding::new(model.parameters(), &device, |parameter| trains(&parameter.name));
-        let dropout = Dropout::new(options.dropout, options.seed ^ (self.state.step << 20));
-        let mut network = Network::new(model.config(), binding).with_dropout(dropout);
-        let names: Vec<&str> =
-            model.parameters().iter().map(|parameter| parameter.name.as_str()).filter(|name| trains(name)).collect();
-
-        let heads = self.state.heads.bind(&whole, &device, true);
-        let frozen = (self.frozen_outputs.as_slice(), options.frozen_layers());
-
-        let mut sums: Vec<Vec<f32>> = Vec::new();
-        let mut head_sums = Vec::new();
-        let mut total = 0.0;
-        for pass in passes(units, options.max_tokens) {
-            let batch = Batch::of(&self.examples, &pass);
-            let tokens = batch.tokens(model);
-            let logits = logits(&mut network, &batch, &tokens, frozen, heads.as_ref(), &device);
-            let value = loss.of(logits, batch.targets(), weight, &device);
-            let mut gradients = value.backward();
-            total += f64::from(values(value)[0]);
-            self.work.0 += batch.n_tokens();
-            if let Some(heads) = &heads {
-                heads.collect(&mut gradients, &mut head_sums);
-            }
-            let of_pass = names.iter().map(|name| network.binding().gradient(name, &mut gradients));
-            if sums.is_empty() {
-                let zeros = model.parameters().iter().filter(|parameter| trains(&parameter.name));
-                sums = of_pass
-                    .zip(zeros)
-                    .map(|(gradient, parameter)| gradient.unwrap_or_else(|| vec![0.0; parameter.values.len()]))
-                    .collect();
-            } else {
-                for (sum, gradient) in sums.iter_mut().zip(of_pass) {
-                    for (sum, number) in sum.iter_mut().zip(gradient.iter().flatten()) {
-                        *sum += number;
-                    }
-                }
-            }
-        }
-        StepGradients { loss: total, body: sums, heads: head_sums }
-    }
-
     fn update(&mut self, gradients: &StepGradients, learning_rate: f64, gradient_norm: f64) {
         let of_heads = match self.options.user_heads {
             // The same share of its own greatest rate as the body's.
@@ -384,18 +331,22 @@ impl Trainer {
     /// What the frozen layers give for every row: batches are always the same, so that a run that was resumed sees the
     /// same bits.
     fn run_frozen_layers(&self) -> Vec<Vec<f32>> {
-        let mut outputs = vec![Vec::new(); self.examples.len()];
-        let device = Device::flex();
-        let mut network = Network::new(self.model.config(), Binding::frozen(self.model.parameters(), &device));
+        let shared = Binding::frozen(self.model.parameters(), &Device::flex());
         let hidden = self.model.config().hidden;
-        for pass in passes(&self.units, self.options.max_tokens) {
+        let of_pass = |pass: Vec<Unit>| {
+            let mut network = Network::new(self.model.config(), shared.clone());
             let batch = Batch::of(&self.examples, &pass);
             let tokens = batch.tokens(&self.model);
             let embedded = network.embed(&tokens);
             let states = values(network.layers(embedded, &tokens, 0..self.options.frozen_layers()));
-            for ((row, example), states) in batch.numbered.iter().zip(states.chunks(tokens.dim().1 * hidden)) {
-                outputs[*row] = states[..example.sequence.ids.len() * hidden].to_vec();
-            }
+            let of_rows = batch.numbered.iter().zip(states.chunks(tokens.dim().1 * hidden));
+            let kept = |states: &[f32], example: &Example| states[..example.sequence.ids.len() * hidden].to_vec();
+            of_rows.map(|((row, example), states)| (*row, kept(states, example))).collect::<Vec<_>>()
+        };
+        let passes = passes(&self.units, self.options.max_tokens);
+        let mut outputs = vec![Vec::new(); self.examples.len()];
+        for (row, states) in passes.into_par_iter().map(of_pass).collect::<Vec<_>>().into_iter().flatten() {
+            outputs[row] = states;
         }
         outputs
     }

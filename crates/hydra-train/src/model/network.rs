@@ -16,6 +16,7 @@ use super::tokens::Tokens;
 use super::values;
 
 /// The parameters as leaves of a graph.
+#[derive(Clone)]
 pub(crate) struct Binding {
     leaves: BTreeMap<String, Leaf>,
     device: Device,
@@ -39,22 +40,29 @@ pub(crate) struct Network<'a> {
 impl Binding {
     /// Leaves none of which is trained.
     pub(crate) fn frozen(parameters: &[Parameter], device: &Device) -> Self {
-        Self::new(parameters, device, |_| false)
-    }
-
-    /// Leaves of which those are trained that `trains` picks; the device must be one with gradients then.
-    pub(crate) fn new(parameters: &[Parameter], device: &Device, trains: impl Fn(&Parameter) -> bool) -> Self {
         let leaf = |parameter: &Parameter| {
             let data = TensorData::new(parameter.values.clone(), parameter.shape.clone());
-            let trained = trains(parameter);
             if parameter.shape.len() == 1 {
-                Leaf::Vector(Tensor::from_data(data, device).set_require_grad(trained))
+                Leaf::Vector(Tensor::from_data(data, device))
             } else {
-                Leaf::Matrix(Tensor::from_data(data, device).set_require_grad(trained))
+                Leaf::Matrix(Tensor::from_data(data, device))
             }
         };
         let leaves = parameters.iter().map(|parameter| (parameter.name.clone(), leaf(parameter))).collect();
         Self { leaves, device: device.clone() }
+    }
+
+    /// The same numbers, not copied, as leaves of a graph of its own with gradients for those that `trains` picks.
+    pub(crate) fn tracked(&self, trains: impl Fn(&str) -> bool) -> Self {
+        let leaf = |(name, leaf): (&String, &Leaf)| {
+            let trained = trains(name);
+            let leaf = match leaf.clone() {
+                Leaf::Vector(leaf) => Leaf::Vector(leaf.autodiff().set_require_grad(trained)),
+                Leaf::Matrix(leaf) => Leaf::Matrix(leaf.autodiff().set_require_grad(trained)),
+            };
+            (name.clone(), leaf)
+        };
+        Self { leaves: self.leaves.iter().map(leaf).collect(), device: self.device.clone().autodiff() }
     }
 
     /// The gradient of a parameter, row-major; none if nothing depends on it.

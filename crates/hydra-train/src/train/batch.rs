@@ -1,6 +1,7 @@
 //! Rows on their way through the network.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use super::error::TrainError;
 use super::examples::{Example, Examples, Unit, passes};
@@ -76,15 +77,18 @@ pub(super) fn evaluate(model: &Model, user_heads: &Heads, examples: &Examples, o
     let device = Device::flex();
     let units = examples.units(&options.loss);
     let weight = options.loss.weight(Batch::of(examples, &units).targets());
-    let mut network = Network::new(model.config(), Binding::frozen(model.parameters(), &device));
-    let losses = passes(&units, options.max_tokens).into_iter().map(|pass| {
-        let batch = Batch::of(examples, &pass);
+    let shared = Binding::frozen(model.parameters(), &device);
+    let passes = passes(&units, options.max_tokens);
+    let losses = passes.par_iter().map(|pass| {
+        let mut network = Network::new(model.config(), shared.clone());
+        let batch = Batch::of(examples, pass);
         let tokens = batch.tokens(model);
         let heads = user_heads.bind(&batch, &device, false);
         let logits = logits(&mut network, &batch, &tokens, (&[], 0), heads.as_ref(), &device);
         f64::from(values(options.loss.of(logits, batch.targets(), weight, &device))[0])
     });
-    losses.sum()
+    // In their order: a sum in another order is another one.
+    losses.collect::<Vec<f64>>().into_iter().sum()
 }
 
 pub(super) fn check(model: &Model, examples: &Examples, options: &TrainOptions) -> Result<(), TrainError> {

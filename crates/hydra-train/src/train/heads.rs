@@ -127,18 +127,11 @@ impl BoundHeads {
         }
     }
 
-    /// Adds what a pass gave to the sums of its step.
-    pub(super) fn collect(&self, gradients: &mut Gradients, sums: &mut Vec<(UserId, Vec<f32>)>) {
-        let Some(gradient) = self.leaf.grad_remove(gradients) else { return };
-        let columns = self.leaf.dims()[1];
-        let gradient = values(gradient);
-        if sums.is_empty() {
-            sums.extend(self.users.iter().map(|user| (*user, vec![0.0; columns])));
-        }
-        for ((_, sum), row) in sums.iter_mut().zip(gradient.chunks(columns)) {
-            for (sum, number) in sum.iter_mut().zip(row) {
-                *sum += number;
-            }
-        }
+    /// What each user's head is asked for, in order of user.
+    pub(super) fn gradients(&self, gradients: &mut Gradients) -> Vec<(UserId, Vec<f32>)> {
+        let [rows, columns] = self.leaf.dims();
+        // A pass may have no row of any of them.
+        let numbers = self.leaf.grad_remove(gradients).map_or_else(|| vec![0.0; rows * columns], values);
+        self.users.iter().copied().zip(numbers.chunks(columns).map(<[f32]>::to_vec)).collect()
     }
 }

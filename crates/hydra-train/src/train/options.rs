@@ -68,7 +68,7 @@ impl TrainOptions {
             warm_up: 0.1,
             clip: 1.0,
             batch: 32,
-            max_tokens: 4096,
+            max_tokens: 1024,
             epochs: 2,
             dropout: 0.0,
             frozen: Frozen::Nothing,
@@ -125,7 +125,8 @@ impl TrainOptions {
     }
 
     /// Tokens of one pass, padding included. A step takes as many passes as it needs and adds up their gradients, so that
-    /// this bounds memory and changes nothing but rounding.
+    /// this bounds memory and changes nothing but rounding. As many passes run at once as rayon has threads: a step is fast
+    /// where it has as many, of about one length.
     pub const fn max_tokens(mut self, tokens: usize) -> Self {
         self.max_tokens = tokens;
         self

@@ -29,9 +29,8 @@ fn trainer(model: &str) -> Trainer {
 #[test]
 fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
     for name in CLASSIFIERS {
-        let mut trainer = trainer(name);
-        let units = trainer.units.clone();
-        let gradients = trainer.gradients(&units).body;
+        let trainer = trainer(name);
+        let gradients = StepGradients::of(&trainer, &trainer.units).body;
         for (parameter, gradient) in trainer.model.parameters().iter().zip(gradients) {
             assert!(gradient.iter().all(|number| number.is_finite()), "{name} {}", parameter.name);
             // Softmax does not see what is added to all scores: a key's bias, and with them a shift of all logits alike.
@@ -53,8 +52,7 @@ fn gradients_are_those_of_finite_differences() {
     let mut rng = ChaCha8Rng::seed_from_u64(8);
     for name in CLASSIFIERS {
         let mut trainer = trainer(name);
-        let units = trainer.units.clone();
-        let gradients = trainer.gradients(&units).body;
+        let gradients = StepGradients::of(&trainer, &trainer.units).body;
         for (at, gradient) in gradients.iter().enumerate() {
             let direction: Vec<f32> =
                 gradient.iter().map(|number| number.signum() * rng.random_range(0.5..1.5)).collect();
@@ -77,6 +75,33 @@ fn gradients_are_those_of_finite_differences() {
                 before.name
             );
         }
+    }
+}
+
+/// Rows of users, and rows of nobody, which make passes that no user's head is in.
+#[test]
+fn passes_add_up_to_the_gradients_of_one() {
+    let of = |max_tokens| {
+        let model = Model::open(fixture("models/bert")).unwrap().with_classifier(2, 1).unwrap();
+        let row = |row: u32| Example {
+            sequence: Sequence { ids: vec![2, 10 + row, 20 + 2 * row, 3], types: vec![0; 4] },
+            label: (row % 2) as f32,
+            group: u64::from(row),
+            user: (row > 1).then(|| UserId::new(u128::from(row / 2))),
+        };
+        let options = TrainOptions::new(Loss::two_classes()).max_tokens(max_tokens);
+        let options = options.user_heads(UserHeads::Linear { learning_rate: 1e-2, weight_decay: 0.0 });
+        let trainer = Trainer::new(model, Examples::new((0..6).map(row).collect()), options.build().unwrap()).unwrap();
+        StepGradients::of(&trainer, &trainer.units)
+    };
+    let (whole, apart) = (of(1000), of(4));
+    assert!((whole.loss - apart.loss).abs() < 1e-5);
+    assert_eq!((whole.tokens, apart.tokens), (24, 24));
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(whole.body.iter().zip(&apart.body).all(|(whole, apart)| near(whole, apart)));
+    assert_eq!(whole.heads.len(), 2);
+    for ((user, whole), (same, apart)) in whole.heads.iter().zip(&apart.heads) {
+        assert!(user == same && near(whole, apart) && whole.iter().any(|number| number.abs() > 1e-3), "{user:?}");
     }
 }
 
