@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use hydra_train::{
     Curve, Example, Examples, Frozen, Loss, Model, Schedule, Sequence, StepReport, Task, TrainOptions, Trainer,
+    UserHeads,
 };
+use hydra_types::UserId;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use tokenizers::{Tokenizer, TruncationParams, TruncationStrategy};
@@ -24,24 +26,28 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Reranker(Reranker),
+    /// Train a reranker's body: a cross-encoder with one score for each pair of a query and a text
+    ///
+    /// ROWS is a file of JSON lines, {"query": "..", "text": "..", "label": 1, "group": 7}: rows of a group are compared with
+    /// each other, and labels say how useful the text is.
+    #[command(after_long_help = RERANKER_EXAMPLES)]
+    Reranker(Training),
+    /// Train an adapter's body: how likely is it that this user would have chosen this answer?
+    ///
+    /// ROWS is a file of JSON lines, {"query": "..", "text": "..", "label": 1, "group": 7, "user": 3}: the query with what
+    /// was shown beside it, a candidate, and whether the user would have chosen it; a group is the candidates of one query.
+    #[command(after_long_help = ADAPTER_EXAMPLES)]
+    Adapter(Training),
 }
 
-/// Train a reranker's body: a cross-encoder with one score for each pair of a query and a text.
-///
-/// ROWS is a file of JSON lines, {"query": "..", "text": "..", "label": 1, "group": 7}: rows of a group are compared with each
-/// other, and labels say how useful the text is. A share of the groups is held out, or another file's rows are; the weights
-/// that are kept are those with the lowest held-out loss.
-///
-/// The folder that is written is one that `cargo xtask export-onnx` takes. Beside the weights lie loss.csv, loss.svg, and the
-/// checkpoint from which an interrupted run goes on by the same command, to the same bytes.
 #[derive(clap::Args)]
-#[command(after_long_help = EXAMPLES)]
-struct Reranker {
+struct Training {
     /// File of JSON lines
     rows: PathBuf,
 
-    /// Where the trained model goes
+    /// Where the trained model goes, a folder that `cargo xtask export-onnx` takes. Beside the weights lie loss.csv and
+    /// loss.svg and, while it runs, the checkpoint from which an interrupted run goes on by the same command, to the same
+    /// bytes
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
@@ -73,7 +79,8 @@ struct Reranker {
     #[arg(long, default_value_t = 0)]
     frozen_layers: usize,
 
-    /// One group in so many is held out
+    /// One group in so many is held out; where rows name users, one user in so many. The weights that are kept are those
+    /// with the lowest held-out loss
     #[arg(long, default_value_t = 10)]
     hold_out: usize,
 
@@ -84,6 +91,11 @@ struct Reranker {
     /// Steps between two looks at the held-out rows; ten looks that bring nothing end the training
     #[arg(long, default_value_t = 10)]
     evaluate_every: u64,
+
+    /// Train a head for every user beside the body, at this greatest learning rate: what users differ in need not be in the
+    /// body then. The heads are not kept: a user's own is fitted where people are served
+    #[arg(long, value_name = "RATE")]
+    user_heads: Option<f64>,
 
     /// Where the order of the rows and new weights begin
     #[arg(long, default_value_t = 0)]
@@ -106,14 +118,15 @@ struct Row {
     text: String,
     label: f32,
     group: u64,
+    user: Option<u128>,
 }
 
 fn main() -> Result<()> {
-    let Command::Reranker(arguments) = Arguments::parse().command;
-    reranker(&arguments)
+    let (Command::Reranker(training) | Command::Adapter(training)) = Arguments::parse().command;
+    train(&training)
 }
 
-fn reranker(arguments: &Reranker) -> Result<()> {
+fn train(arguments: &Training) -> Result<()> {
     let folder = match &arguments.model {
         Some(folder) => folder.clone(),
         None => fetched_encoder()?,
@@ -135,9 +148,20 @@ fn reranker(arguments: &Reranker) -> Result<()> {
 
     let frozen = match arguments.frozen_layers {
         0 => Frozen::Nothing,
-        layers => Frozen::LayersKept(layers),
+        layers => {
+            println!("running the frozen layers once; the bar begins after them");
+            Frozen::LayersKept(layers)
+        }
+    };
+    let user_heads = match arguments.user_heads {
+        Some(learning_rate) => {
+            ensure!(learned.iter().all(|row| row.user.is_some()), "--user-heads: every row must name its user");
+            UserHeads::Linear { learning_rate, weight_decay: HEAD_DECAY }
+        }
+        None => UserHeads::None,
     };
     let options = TrainOptions::new(loss)
+        .user_heads(user_heads)
         .learning_rate(arguments.learning_rate)
         .schedule(Schedule::Cosine, 0.1)
         .batch(arguments.batch)
@@ -230,22 +254,25 @@ fn examples(rows: &Path, tokenizer: &Tokenizer) -> Result<Vec<Example>> {
         let pair = tokenizer.encode((row.query, row.text), true);
         let pair = pair.map_err(|_| anyhow::anyhow!("the texts of line {line} cannot be tokenised"))?;
         let sequence = Sequence { ids: pair.get_ids().to_vec(), types: pair.get_type_ids().to_vec() };
-        examples.push(Example { sequence, label: row.label, group: row.group, user: None });
+        examples.push(Example { sequence, label: row.label, group: row.group, user: row.user.map(UserId::new) });
     }
     ensure!(!examples.is_empty(), "{} has no rows", rows.display());
     Ok(examples)
 }
 
-/// Every so many-th group, in order of their numbers, is held out.
+/// Every so many-th user or group, in order of their numbers, is held out.
 fn split(examples: Vec<Example>, hold_out: usize) -> Result<(Vec<Example>, Vec<Example>)> {
     ensure!(hold_out > 1, "--hold-out {hold_out}: give at least 2");
-    let mut groups: BTreeMap<u64, Vec<Example>> = BTreeMap::new();
+    let by_user = examples.iter().all(|example| example.user.is_some());
+    let mut parts: BTreeMap<u128, Vec<Example>> = BTreeMap::new();
     for example in examples {
-        groups.entry(example.group).or_default().push(example);
+        let part = example.user.filter(|_| by_user).map_or(u128::from(example.group), UserId::get);
+        parts.entry(part).or_default().push(example);
     }
-    ensure!(groups.len() >= hold_out, "fewer groups than --hold-out {hold_out}: give a smaller number");
+    let kind = if by_user { "users" } else { "groups" };
+    ensure!(parts.len() >= hold_out, "fewer {kind} than --hold-out {hold_out}: give a smaller number");
     let (mut learned, mut held_out) = (Vec::new(), Vec::new());
-    for (number, rows) in groups.into_values().enumerate() {
+    for (number, rows) in parts.into_values().enumerate() {
         if number % hold_out == hold_out - 1 { held_out.extend(rows) } else { learned.extend(rows) }
     }
     Ok((learned, held_out))
@@ -263,7 +290,9 @@ fn fetched_encoder() -> Result<PathBuf> {
 
 const PATIENCE: usize = 10;
 const CHECKPOINT_EVERY: u64 = 10;
-const EXAMPLES: &str = "\
+/// What holds users' heads to the one that all share.
+const HEAD_DECAY: f32 = 0.01;
+const RERANKER_EXAMPLES: &str = "\
 Examples:
   hydra-train reranker rows.jsonl --out target/hydra/reranker-folder
       train the fetched encoder on the rows, softmax over each group
@@ -271,3 +300,9 @@ Examples:
       the same with only the two upper layers of six trained: three times as fast an epoch
   hydra-train reranker more.jsonl --held-out other.jsonl --model target/hydra/reranker-folder --out target/hydra/better
       train it further on rows that mean more, and keep what is best on rows of another file";
+const ADAPTER_EXAMPLES: &str = "\
+Examples:
+  hydra-train adapter rows.jsonl --out target/hydra/adapter-folder --loss two-classes --batch 32
+      train the fetched encoder on the rows, cross-entropy, as the HYDRA paper does
+  hydra-train adapter rows.jsonl --out target/hydra/adapter-folder --user-heads 1e-3
+      softmax over the candidates of each query, with a head for every user beside the body";

@@ -21,12 +21,16 @@ fn rows() -> String {
 }
 
 fn train(rows: &str, out: &Path) -> Output {
+    train_as("reranker", rows, out, &[])
+}
+
+fn train_as(body: &str, rows: &str, out: &Path, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.jsonl");
     fs::write(&file, rows).unwrap();
     let options = ["--epochs", "3", "--batch", "4", "--learning-rate", "1e-3", "--hold-out", "5", "--model"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_hydra-train"));
-    command.arg("reranker").arg(file).args(options).arg(fixture("models/bert")).arg("--out").arg(out);
+    command.arg(body).arg(file).args(options).arg(fixture("models/bert")).arg("--out").arg(out).args(more);
     command.output().unwrap()
 }
 
@@ -42,6 +46,29 @@ fn rows_become_a_cross_encoder_with_its_curve() {
     assert_eq!(csv.lines().count(), 1 + 12);
     assert!(fs::read_to_string(out.join("loss.svg")).unwrap().starts_with("<svg"));
     assert!(!out.join("checkpoint.safetensors").exists(), "nothing is left to go on with");
+}
+
+/// Two groups a user.
+fn rows_of_users() -> String {
+    let with_user = |(row, line): (usize, &str)| line.replace('}', &format!(", \"user\": {}}}\n", row / 6));
+    rows().lines().enumerate().map(with_user).collect()
+}
+
+#[test]
+fn an_adapters_body_is_trained_beside_the_heads_of_users_and_judged_on_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("model");
+    let joint = ["--loss", "two-classes", "--user-heads", "1e-2"];
+    let output = train_as("adapter", &rows_of_users(), &out, &joint);
+    let (said, refused) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{refused}");
+    // Two of ten users are held out, six rows each.
+    assert!(said.contains("48 rows to learn from, 12 held out"), "{said}");
+    assert_eq!(Model::open(&out).unwrap().task(), Task::Classify { classes: 2 });
+
+    let nobody = train_as("adapter", &rows(), &folder.path().join("other"), &joint);
+    let refused = String::from_utf8_lossy(&nobody.stderr);
+    assert!(!nobody.status.success() && refused.contains("name its user"), "{refused}");
 }
 
 #[test]
