@@ -8,6 +8,8 @@
 //! RecBole.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use hydra_types::{Record, RecordId, Time, UserId};
@@ -69,6 +71,12 @@ pub enum MovieLensError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is longer than any of MovieLens 100K.
+    #[error("more than 64 MiB, which no file of MovieLens 100K has: {}", path.display())]
+    Long {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file is not of the shape that RecBole's have.
     #[error("line {line} is not of a file of MovieLens in RecBole's format: {}", path.display())]
     Shape {
@@ -116,8 +124,13 @@ fn films(path: &Path) -> Result<BTreeMap<RecordId, String>, MovieLensError> {
 
 /// The lines below `header`, each with its number and its four fields.
 fn rows(path: &Path, header: &str) -> Result<Vec<(usize, [String; 4])>, MovieLensError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| MovieLensError::Read { path: path.to_owned(), source })?;
+    let unreadable = |source| MovieLensError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    let read = File::open(path).map_err(unreadable)?.take(MOST_BYTES + 1).read_to_string(&mut text);
+    read.map_err(unreadable)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(MovieLensError::Long { path: path.to_owned() });
+    }
     let shape = |line| MovieLensError::Shape { line, path: path.to_owned() };
     let mut lines = (1..).zip(text.lines());
     if lines.next().is_none_or(|(_, first)| first != header) {
@@ -129,3 +142,6 @@ fn rows(path: &Path, header: &str) -> Result<Vec<(usize, [String; 4])>, MovieLen
     };
     lines.map(row).collect()
 }
+
+/// Thirty times the longest of MovieLens 100K.
+const MOST_BYTES: u64 = 64 << 20;

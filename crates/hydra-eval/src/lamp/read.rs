@@ -51,6 +51,12 @@ pub enum LampError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file is longer than any of the benchmark's.
+    #[error("more than 8 GiB, which no file of the benchmark has: {}", path.display())]
+    Long {
+        /// Which.
+        path: PathBuf,
+    },
     /// The file is not of the shape that the benchmark's have.
     #[error("not a file of the benchmark, see the crate's documentation for the shape: {}", path.display())]
     Shape {
@@ -132,7 +138,11 @@ struct RawGold {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, LampError> {
-    let file = File::open(path).map_err(|source| LampError::Open { path: path.to_owned(), source })?;
+    let open = |source| LampError::Open { path: path.to_owned(), source };
+    let file = File::open(path).map_err(open)?;
+    if file.metadata().map_err(open)?.len() > MOST_BYTES {
+        return Err(LampError::Long { path: path.to_owned() });
+    }
     serde_json::from_reader(BufReader::new(file)).map_err(|source| LampError::Shape { path: path.to_owned(), source })
 }
 
@@ -232,3 +242,6 @@ fn query(task: LampTask, input: &str) -> Option<&str> {
     };
     input.split_once(marker).map(|(_, query)| query)
 }
+
+/// Several times the longest of the benchmark's, which is read whole.
+const MOST_BYTES: u64 = 8 << 30;

@@ -99,6 +99,14 @@ fn files_that_do_not_fit_are_refused_without_quoting_them() {
 }
 
 #[test]
+fn a_file_that_is_far_too_long_is_refused_unread() {
+    let (_folder, questions, outputs) = files("", TAGGED);
+    // A hole, which takes no room on the disk.
+    fs::File::create(&questions).unwrap().set_len((8 << 30) + 1).unwrap();
+    assert!(matches!(load_lamp(LampTask::MovieTag, &questions, Some(&outputs)), Err(LampError::Long { .. })));
+}
+
+#[test]
 fn every_task_has_a_prompt_that_shows_records_and_names_every_answer() {
     for task in LampTask::ALL {
         let template = Template::new(task.prompt()).unwrap();

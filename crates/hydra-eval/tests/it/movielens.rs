@@ -63,3 +63,11 @@ fn what_does_not_go_together_is_refused() {
     let missing = load_movielens(Path::new("nowhere")).unwrap_err();
     assert!(matches!(&missing, MovieLensError::Read { .. }) && missing.to_string().contains("setup --movielens"));
 }
+
+#[test]
+fn a_file_that_is_far_too_long_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), ITEMS, HEADER);
+    fs::File::create(folder.path().join("ml-100k.inter")).unwrap().set_len((64 << 20) + 1).unwrap();
+    assert!(matches!(load_movielens(folder.path()), Err(MovieLensError::Long { .. })));
+}
