@@ -4,6 +4,7 @@
 //! may know of a test user is the user's [`FitView`]; targets are read by the metrics alone.
 
 mod ask;
+mod body_rows;
 mod curves;
 mod heads;
 mod methods;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use hydra_adapter::{AdaptError, AdaptRequest, Adapter, MajorityVote, PersonalAdapter};
 use hydra_eval::{Comparison, ComparisonError, Curve, Standing, SystemRun, Table};
-use hydra_heads::{FacetError, HeadBank, HeadChoice, Shared};
+use hydra_heads::{FacetError, HeadBank, HeadChoice, Shared, Weights};
 use hydra_llm::{LlmClient, LlmError, PromptError};
 use hydra_rerank::{PersonalReranker, RerankError, RerankRequest, Reranker};
 use hydra_train::{
@@ -27,6 +28,7 @@ use hydra_types::{Body, CandidateTemplate, Record, RecordTemplate};
 use serde::Serialize;
 
 use ask::{Answered, Asker, Reading};
+pub use body_rows::{BodyRow, adapter_rows};
 use curves::Measured;
 use heads::{AdaptHeads, RerankHeads, TestRows, TrainRows};
 use methods::{BASELINES, Show};
@@ -213,33 +215,51 @@ struct Asked<'s> {
     target: &'s hydra_train::Target,
 }
 
-/// Runs everything. The same split, plan, body and answers give the same result.
+/// Where features come from: of one encoder for both scorers, or of bodies that were trained for each.
+#[derive(Debug)]
+pub struct Bodies<'b, R, A> {
+    /// The reranker's.
+    pub reranker: &'b mut R,
+    /// The adapter's.
+    pub adapter: &'b mut A,
+    /// The head that the adapter's body was trained with; without it, the prior head is fitted on the training users' labels.
+    pub adapter_prior: Option<Weights>,
+}
+
+impl<'b, R, A> Bodies<'b, R, A> {
+    /// Of encoders that were trained for something else: both prior heads are fitted.
+    pub fn new(reranker: &'b mut R, adapter: &'b mut A) -> Self {
+        Self { reranker, adapter, adapter_prior: None }
+    }
+}
+
+/// Runs everything. The same split, plan, bodies and answers give the same result.
 ///
 /// # Errors
 /// [`ExperimentError`].
-pub async fn run<B: Body>(
+pub async fn run<R: Body, A: Body>(
     split: &Split,
     task: &ExperimentTask,
     plan: &ExperimentPlan,
-    body: &mut B,
+    bodies: Bodies<'_, R, A>,
     client: &dyn LlmClient,
 ) -> Result<ExperimentResult, ExperimentError> {
-    run_live(split, task, plan, body, client, client).await
+    run_live(split, task, plan, bodies, client, client).await
 }
 
 /// The same with one client for labels, say a cassette, and another for the queries of test users.
 ///
 /// # Errors
 /// [`ExperimentError`].
-pub async fn run_live<B: Body>(
+pub async fn run_live<R: Body, A: Body>(
     split: &Split,
     task: &ExperimentTask,
     plan: &ExperimentPlan,
-    body: &mut B,
+    bodies: Bodies<'_, R, A>,
     labels_from: &dyn LlmClient,
     client: &dyn LlmClient,
 ) -> Result<ExperimentResult, ExperimentError> {
-    let body = &mut Remembered::new(body);
+    let (reranker, adapter) = (&mut Remembered::new(bodies.reranker), &mut Remembered::new(bodies.adapter));
     let test_views: Vec<FitView> = split.test.iter().map(|user| user.fit.clone()).collect();
     let labeller = Asker { task, client: Reading { task, client: labels_from } };
     let asker = Asker { task, client: Reading { task, client } };
@@ -249,10 +269,10 @@ pub async fn run_live<B: Body>(
     let train = label(&labeller, plan, task.of_train(plan.train), &split.train, &mut labels).await?;
     let test = label(&labeller, plan, task.of_test(plan.test), &test_views, &mut labels).await?;
 
-    let mut rerank_heads = RerankHeads::fit(plan, body, &split.train, &train.0, &test_views, &test.0)?;
-    let train_rows = TrainRows::new(plan, body, &split.train, &train.1)?;
+    let mut rerank_heads = RerankHeads::fit(plan, reranker, &split.train, &train.0, &test_views, &test.0)?;
+    let train_rows = TrainRows::new(plan, adapter, &split.train, &train.1, bodies.adapter_prior)?;
     let test_rows = TestRows { views: &test_views, rows: &test.1 };
-    let mut adapt_heads = AdaptHeads::fit(plan, body, &train_rows, &test_rows)?;
+    let mut adapt_heads = AdaptHeads::fit(plan, adapter, &train_rows, &test_rows)?;
 
     let asked = asked_of(split);
     let mut comparison = Comparison::new(task.metrics());
@@ -278,7 +298,7 @@ pub async fn run_live<B: Body>(
 
     // Candidates from the records that retrieval ranks first, and from those that the personal reranker does.
     let candidates = asker.candidates(&asked, &plain, plan).await?;
-    let personal = reranked(plan, body, &mut rerank_heads.own, &asked)?;
+    let personal = reranked(plan, reranker, &mut rerank_heads.own, &asked)?;
     let greedy = asker.greedy(&asked, &personal).await?;
     let hydra = asker.candidates(&asked, &personal, plan).await?;
     let (took, hydra_took) = (Took::of(&candidates), Took::of(&hydra));
@@ -291,7 +311,7 @@ pub async fn run_live<B: Body>(
     }
     add("HYDRA-reranker", Standing::System, &greedy.first(), Took::of(&greedy))?;
     let mut pick = |bank: &mut HeadBank, head, shown: &[Vec<&Record>], of: &Answered| {
-        pick_by(&mut *body, bank, &plan.candidate_template, head, &asked, shown, of)
+        pick_by(&mut *adapter, bank, &plan.candidate_template, head, &asked, shown, of)
     };
     let (own, prior) = (HeadChoice::Own, HeadChoice::Prior);
     let AdaptHeads { own: bank, routed, swapped, permuted, fitted: own_adapters, shared } = &mut adapt_heads;
@@ -312,7 +332,7 @@ pub async fn run_live<B: Body>(
         test: test_rows,
     };
     Ok(ExperimentResult {
-        curves: measured.curves(body)?,
+        curves: measured.curves(adapter)?,
         table: comparison.table(0.95, RESAMPLES, plan.seed)?,
         further,
         labels,

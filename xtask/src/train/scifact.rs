@@ -1,14 +1,12 @@
 //! The general reranker: from SciFact's files to a bundle and what it is worth.
 
-use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::recipe::{Binaries, WEIGHTS, args, run_all, words};
 use super::stage::Stage;
-use crate::{cargo, export, setup};
+use crate::{export, setup};
 
 /// What to train from, and where to.
 pub(super) struct Recipe {
@@ -18,30 +16,11 @@ pub(super) struct Recipe {
     pub(super) trial: Option<usize>,
 }
 
-/// The release binaries that do the work.
-struct Binaries {
-    hydra: PathBuf,
-    train: PathBuf,
-    export: PathBuf,
-}
-
 pub(super) fn run(recipe: &Recipe) -> Result<()> {
     setup::run_default()?;
     let encoder = export::encoder_bundle("fp32")?;
     let binaries = Binaries::build()?;
-    fs::create_dir_all(&recipe.out).with_context(|| format!("cannot make {}", recipe.out.display()))?;
-    let mut took = Duration::ZERO;
-    for stage in stages(recipe, &binaries, &encoder) {
-        took += stage.run(&recipe.out)?;
-    }
-    print!("{}", fs::read_to_string(recipe.out.join("results/table.txt"))?);
-    println!(
-        "\n{} min {} s in all; model, bundle and table: {}",
-        took.as_secs() / 60,
-        took.as_secs() % 60,
-        recipe.out.display()
-    );
-    Ok(())
+    run_all(&stages(recipe, &binaries, &encoder), &recipe.out)
 }
 
 fn stages(recipe: &Recipe, binaries: &Binaries, encoder: &Path) -> [Stage; 6] {
@@ -118,31 +97,8 @@ fn stages(recipe: &Recipe, binaries: &Binaries, encoder: &Path) -> [Stage; 6] {
     ]
 }
 
-impl Binaries {
-    /// In one build: apart, Burn would be built twice, with other features.
-    fn build() -> Result<Self> {
-        let binary = |name| {
-            let mut build = cargo::cargo(["build", "--release", "--bins"]);
-            for package in ["hydra-ml", "hydra-train", "hydra-export"] {
-                build.args(["-p", package, "--features", &format!("{package}/cli")]);
-            }
-            cargo::built_executable(&mut build, name)
-        };
-        Ok(Self { hydra: binary("hydra")?, train: binary("hydra-train")?, export: binary("hydra-export")? })
-    }
-}
-
-fn args<const N: usize>(args: [&dyn AsRef<std::ffi::OsStr>; N]) -> Vec<OsString> {
-    args.iter().map(|arg| arg.as_ref().to_owned()).collect()
-}
-
-fn words(words: &str) -> Vec<OsString> {
-    words.split(' ').map(OsString::from).collect()
-}
-
-const WEIGHTS: &str = "model.safetensors";
-const ROWS: &str = "--rounds 1 --negatives 7";
-const WARM_UP_GROUPS: &str = "800";
+const ROWS: &str = "--rounds 2 --negatives 7";
+const WARM_UP_GROUPS: &str = "2000";
 const TRIAL_GROUPS: &str = "40";
 const TRAIN: &str = "--epochs 1 --batch 4 --max-tokens 96 --frozen-layers 2";
 const WARM_UP: &str = "--hold-out 30 --evaluate-every 60 --learning-rate 2e-4";

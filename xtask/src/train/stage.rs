@@ -23,15 +23,22 @@ pub(super) struct Stage {
     pub(super) writes: Vec<PathBuf>,
 }
 
+/// A stage at its end.
+pub(super) struct Done {
+    /// The time that it took, now or before.
+    pub(super) took: Duration,
+    /// Whether it was before.
+    pub(super) before: bool,
+}
+
 impl Stage {
-    /// Runs the command, unless it ran to its end before with the same arguments on the same contents. The time that it took,
-    /// then or now.
-    pub(super) fn run(&self, notes: &Path) -> Result<Duration> {
+    /// Runs the command, unless it ran to its end before with the same arguments on the same contents.
+    pub(super) fn run(&self, notes: &Path) -> Result<Done> {
         let note = notes.join(format!("{}.done", self.name.replace(' ', "-")));
         let identity = self.identity()?;
         if let Some(seconds) = self.seconds_before(&note, &identity) {
             eprintln!("{}: done before, in {seconds:.0} s", self.name);
-            return Ok(Duration::from_secs_f64(seconds));
+            return Ok(Done { took: Duration::from_secs_f64(seconds), before: true });
         }
         eprintln!("{}", self.name);
         let begin = Instant::now();
@@ -39,7 +46,7 @@ impl Stage {
         let took = begin.elapsed();
         eprintln!("{}: {:.0} s", self.name, took.as_secs_f64());
         write_whole(&note, &format!("{identity} {:.1}\n", took.as_secs_f64()))?;
-        Ok(took)
+        Ok(Done { took, before: false })
     }
 
     /// How long it took, if the note says that this was done and what it wrote is there.

@@ -8,7 +8,7 @@ use hydra_heads::{
 };
 use hydra_train::{AdaptRow, FeatureCache, FitView, HeadPlan, PackedHead, RerankRow, fit_adapter, fit_reranker};
 use hydra_types::ndarray::Array2;
-use hydra_types::{Body, Fingerprint, Record, UserId};
+use hydra_types::{Body, CandidateTemplate, Fingerprint, Record, UserId};
 
 use super::{ExperimentError, ExperimentPlan, methods};
 
@@ -107,6 +107,8 @@ pub(super) enum Labels {
 pub(super) struct TrainRows<'v> {
     features_of: Fingerprint,
     made: Vec<(&'v FitView, Array2<f32>, Vec<bool>)>,
+    /// The head that the body was trained with, if it was.
+    trained: Option<Shared>,
 }
 
 impl<'v> TrainRows<'v> {
@@ -115,21 +117,21 @@ impl<'v> TrainRows<'v> {
         body: &mut B,
         views: &'v [FitView],
         rows: &[AdaptRow],
+        trained: Option<Weights>,
     ) -> Result<Self, ExperimentError> {
         let template = &plan.candidate_template;
         let mut made = Vec::new();
         for view in views {
-            let pair = |row: &AdaptRow| {
-                let history: Vec<&Record> = row.history.iter().filter_map(|&id| view.record(id)).collect();
-                Some((template.pair(view.record(row.query)?.input(), &history, &row.candidate), row.label))
-            };
             let of_user = rows.iter().filter(|row| row.user == view.user());
-            let (pairs, labels): (Pairs, Vec<bool>) = of_user.filter_map(pair).unzip();
+            let labelled = |row: &AdaptRow| Some((adapter_pair(template, view, row)?, row.label));
+            let (pairs, labels): (Pairs, Vec<bool>) = of_user.filter_map(labelled).unzip();
             if !pairs.is_empty() {
                 made.push((view, features(body, &pairs)?, labels));
             }
         }
-        Ok(Self { features_of: template.features_of(body.fingerprint()), made })
+        let features_of = template.features_of(body.fingerprint());
+        let trained = trained.map(|head| Shared::new(features_of, head)).transpose().map_err(boxed)?;
+        Ok(Self { features_of, made, trained })
     }
 
     /// How many users have rows.
@@ -137,8 +139,17 @@ impl<'v> TrainRows<'v> {
         self.made.len()
     }
 
-    /// The one head that explains the rows of the first `users` best.
+    /// Whether the prior head came with the body, and is the same for any number of users.
+    pub(super) fn has_trained_prior(&self) -> bool {
+        self.trained.is_some()
+    }
+
+    /// The head that the body was trained with, or else the one that explains the rows of the first `users` best: on rows that
+    /// a body was trained on, its features look better than they are.
     pub(super) fn prior(&self, users: usize) -> Result<Shared, ExperimentError> {
+        if let Some(trained) = &self.trained {
+            return Ok(trained.clone());
+        }
         let made = &self.made[..users.min(self.made.len())];
         let rows: Vec<_> = made.iter().flat_map(|(_, features, _)| features.rows()).collect();
         let rows = hydra_types::ndarray::stack(hydra_types::ndarray::Axis(0), &rows).map_err(boxed)?;
@@ -208,6 +219,12 @@ impl TestRows<'_> {
             Ok(fit_adapter(view, &rows, (&mut *body, template), shared, &mut cache, &HeadPlan::default())?)
         })
     }
+}
+
+/// What a body is shown of a label row; nothing if the user has not the record that was asked.
+pub(super) fn adapter_pair(template: &CandidateTemplate, view: &FitView, row: &AdaptRow) -> Option<(String, String)> {
+    let history: Vec<&Record> = row.history.iter().filter_map(|&id| view.record(id)).collect();
+    Some(template.pair(view.record(row.query)?.input(), &history, &row.candidate))
 }
 
 /// Deals the labels of a user's rows out anew.

@@ -1,15 +1,18 @@
 //! The comparison, on a population whose tastes are planted. It shows that our own logic finds them, and nothing about
 //! people.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use hydra_ml::experiment::{ExperimentPlan, ExperimentTask, run};
+use hydra_ml::experiment::{Bodies, ExperimentPlan, ExperimentTask, adapter_rows, run};
 use hydra_ml::llm::{
     BoxFuture, Capabilities, Choice, EventStream, LlmClient, LlmError, Request, Response, Usage, block_on,
 };
-use hydra_ml::train::{History, Split, Splitter};
+use hydra_ml::train::{FitView, History, Split, Splitter};
 use hydra_ml::types::ndarray::Array2;
-use hydra_ml::types::{Body, Fingerprint, Generation, PairFeatures, Record, RecordId, Scope, Time, UserId};
+use hydra_ml::types::{
+    Body, CandidateTemplate, Fingerprint, Generation, PairFeatures, Record, RecordId, Scope, Time, UserId,
+};
 
 /// Features of a pair: which rating stands at the end of its second text, and, faintly, which film the first is about.
 struct Ratings;
@@ -88,7 +91,7 @@ fn planted_tastes_are_found_and_controls_fail() {
     let (split, task, model) = (population(), ExperimentTask::movielens().unwrap(), Guessing::default());
     let mut plan = ExperimentPlan::default();
     (plan.train.tried, plan.test.tried) = (3, 3);
-    let result = block_on(run(&split, &task, &plan, &mut Ratings, &model)).unwrap();
+    let result = block_on(run(&split, &task, &plan, Bodies::new(&mut Ratings, &mut Ratings), &model)).unwrap();
     let table = &result.table;
     assert_eq!((table.users, table.queries), (20, 40));
     assert_eq!(table.best_baselines, ["zero-shot", "zero-shot"]);
@@ -111,6 +114,30 @@ fn planted_tastes_are_found_and_controls_fail() {
         assert!(!asked.iter().any(|request| says(request, &with_answer)));
     }
     assert!(asked.iter().any(|request| says(request, "a drama\",\"rating\"")), "records stand in prompts so");
-    let again = block_on(run(&split, &task, &plan, &mut Ratings, &Guessing::default())).unwrap();
+    let again =
+        block_on(run(&split, &task, &plan, Bodies::new(&mut Ratings, &mut Ratings), &Guessing::default())).unwrap();
     assert_eq!(again.table, result.table);
+}
+
+#[test]
+fn a_body_learns_from_training_users_alone_and_sees_their_history() {
+    let (split, task, model) = (population(), ExperimentTask::movielens().unwrap(), Guessing::default());
+    let mut plan = ExperimentPlan::default();
+    plan.candidate_template = CandidateTemplate::with_history();
+    let rows = block_on(adapter_rows(&split, &task, &plan, &model)).unwrap();
+    let trained: BTreeSet<UserId> = rows.iter().map(|row| row.user).collect();
+    assert_eq!(trained, split.train.iter().map(FitView::user).collect());
+    // A call for every past query of the ten, and five candidates of each.
+    assert_eq!((model.asked.lock().unwrap().len(), rows.len()), (100, 500));
+    for row in &rows {
+        let user = row.user.get();
+        let (query, history) = row.pair.0.split_once('\n').unwrap();
+        assert!(query.ends_with(&format!(" of {user}, a drama")), "{query}");
+        assert!(history.lines().all(|line| line.contains(&format!(" of {user}, a drama "))), "{history}");
+        assert!(!history.contains(query), "{history}");
+        let usual = if user.is_multiple_of(2) { "1" } else { "5" };
+        let is_three = query.split(' ').nth(1).unwrap().parse::<u64>().unwrap() % 7 == 3;
+        assert_eq!(row.label, row.pair.1 == if is_three { "3" } else { usual }, "{row:?}");
+    }
+    assert!(!format!("{:?}", rows[0]).contains("film"));
 }

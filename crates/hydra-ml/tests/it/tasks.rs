@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use hydra_ml::eval::{LampTask, Table, load_json_lines, load_lamp};
 use hydra_ml::experiment::{
-    ExperimentPlan, ExperimentResult, ExperimentTask, Labelling, SplitPlan, TaskSplit, rehearse, run,
+    Bodies, ExperimentPlan, ExperimentResult, ExperimentTask, Labelling, SplitPlan, TaskSplit, rehearse, run,
 };
 use hydra_ml::llm::{
     BoxFuture, Capabilities, Cassette, CassetteMode, Choice, EventStream, FenceKey, KeyScope, LengthLimits, LlmClient,
@@ -165,7 +165,9 @@ fn plan() -> ExperimentPlan {
 
 fn compared(task: LampTask, split: &Split, model: &InTurn) -> ExperimentResult {
     let experiment = ExperimentTask::lamp(task).unwrap();
-    block_on(run(split, &experiment, &plan(), &mut Endings(answers(task)), model)).unwrap()
+    let [mut reranker, mut adapter] = [(); 2].map(|()| Endings(answers(task)));
+    let bodies = Bodies::new(&mut reranker, &mut adapter);
+    block_on(run(split, &experiment, &plan(), bodies, model)).unwrap()
 }
 
 fn value(table: &Table, method: &str, metric: usize) -> f64 {
@@ -258,7 +260,9 @@ fn a_run_from_its_cassette_asks_nothing_and_gives_the_same_table() {
     let path = folder.path().join("answers.cassette");
     let compare = |mode| {
         let client = Cassette::open(InTurn::new(answers(task)), &path, mode, KeyScope::User).unwrap();
-        block_on(run(&split, &experiment, &plan(), &mut Endings(answers(task)), &client)).unwrap().table
+        let [mut reranker, mut adapter] = [(); 2].map(|()| Endings(answers(task)));
+        let bodies = Bodies::new(&mut reranker, &mut adapter);
+        block_on(run(&split, &experiment, &plan(), bodies, &client)).unwrap().table
     };
     assert_eq!(compare(CassetteMode::Record), compare(CassetteMode::Replay));
 }
@@ -290,8 +294,9 @@ fn a_task_of_ones_own_is_compared() {
 
     let model = InTurn::new(vec!["1", "2", "3", "4", "5"]);
     let experiment = ExperimentTask::json_lines(&task).unwrap();
-    let mut body = Endings(vec!["1", "2", "3", "4", "5"]);
-    let table = block_on(run(&made.split, &experiment, &plan(), &mut body, &model)).unwrap().table;
+    let [mut reranker, mut adapter] = [(); 2].map(|()| Endings(vec!["1", "2", "3", "4", "5"]));
+    let bodies = Bodies::new(&mut reranker, &mut adapter);
+    let table = block_on(run(&made.split, &experiment, &plan(), bodies, &model)).unwrap().table;
     assert_eq!((table.queries, value(&table, "zero-shot", 0), value(&table, "HYDRA", 0)), (20, 2.0, 0.0), "{table}");
     let asked = model.asked();
     let labels: Vec<&Request> = asked.iter().filter(|request| request.max_tokens == Some(7)).collect();

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use hydra_llm::{Cassette, CassetteMode, KeyScope, LlmClient, block_on};
 use hydra_lm::{LanguageModel, LmOptions, LocalClient};
-use hydra_ml::experiment::{ExperimentPlan, ExperimentTask, run_live};
+use hydra_ml::experiment::{Bodies, ExperimentPlan, ExperimentTask, run_live};
 use hydra_onnx::{Bundle, Encoder, EncoderOptions};
 use hydra_train::Audit;
 
@@ -81,7 +81,9 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     let live = demo.live.map(|_| Shown::new(Arc::clone(&model), for_queries as u64));
     let recorded = Shown::new(cassette, if live.is_some() { for_labels } else { calls } as u64);
     let answers: &dyn LlmClient = live.as_ref().map_or(&recorded, |live| live);
-    let result = block_on(run_live(&split, &task, &plan, &mut open_body()?, &recorded, answers))?;
+    let (mut reranker, mut adapter) = (open_body()?, open_body()?);
+    let bodies = Bodies::new(&mut reranker, &mut adapter);
+    let result = block_on(run_live(&split, &task, &plan, bodies, &recorded, answers))?;
     recorded.finish();
     live.iter().for_each(Shown::finish);
     eprintln!("{} of {calls} calls went to the model, the others were recorded", asked.load(Ordering::Relaxed));

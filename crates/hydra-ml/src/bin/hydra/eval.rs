@@ -4,6 +4,7 @@ mod client;
 mod estimate;
 pub(crate) mod manifest;
 pub(crate) mod report;
+mod rows;
 pub(crate) mod task;
 
 use std::path::PathBuf;
@@ -11,10 +12,12 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use hydra_heads::Weights;
 use hydra_llm::block_on;
-use hydra_ml::experiment::{ExperimentPlan, Labelling, run as experiment};
-use hydra_onnx::{Bundle, Encoder, EncoderOptions};
+use hydra_ml::experiment::{Bodies, ExperimentPlan, Labelling, adapter_rows, run as experiment};
+use hydra_onnx::{Bundle, Encoder, EncoderOptions, PriorHead};
 use hydra_train::Audit;
+use hydra_types::CandidateTemplate;
 
 use crate::progress::Shown;
 use crate::recorded::{TEST, TRAIN};
@@ -39,6 +42,15 @@ pub(crate) struct Eval {
     /// Bundle of the sentence encoder that features come from
     #[arg(long, value_name = "DIR", default_value = "target/hydra/all-minilm-l6-v2")]
     encoder: PathBuf,
+
+    /// Bundle of a body that was trained for the adapter, and reads the records of the prompt beside the candidate:
+    /// `cargo xtask train adapter` makes one. Without it the encoder reads the query and the candidate
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+
+    /// Write what such a body is trained from, the training users' labels, and stop: rows for `hydra-train adapter`
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["adapter", "out", "json"])]
+    adapter_rows: Option<PathBuf>,
 
     #[command(flatten)]
     labels: LabelArgs,
@@ -120,6 +132,9 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
     let mut plan = ExperimentPlan::default();
     plan.seed = eval.seed;
     (plan.train, plan.test) = eval.labels.of_train_and_test();
+    if eval.adapter.is_some() || eval.adapter_rows.is_some() {
+        plan.candidate_template = CandidateTemplate::with_history();
+    }
     eprintln!(
         "{}: {} training users, {} test users, all of them disjoint",
         prepared.name,
@@ -138,16 +153,35 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
         return Ok(());
     }
 
-    let bundle = Bundle::open(&eval.encoder).context("cannot open the encoder: `cargo xtask export-onnx` makes it")?;
-    let mut body = Encoder::open(&bundle, &EncoderOptions::default())?;
     let (client, asked) = model.recorded()?;
+    if let Some(file) = &eval.adapter_rows {
+        let rows = block_on(adapter_rows(split, task, &plan, &client))?;
+        rows::write(&rows, file)?;
+        eprintln!("{} rows: {}", rows.len(), file.display());
+        return Ok(());
+    }
+    let open = |folder: &PathBuf| -> Result<(Bundle, Encoder)> {
+        let bundle = Bundle::open(folder)
+            .with_context(|| format!("cannot open {}: `cargo xtask export-onnx` makes it", folder.display()))?;
+        let encoder = Encoder::open(&bundle, &EncoderOptions::default())?;
+        Ok((bundle, encoder))
+    };
+    let (_, mut reranker) = open(&eval.encoder)?;
+    let (bundle, mut adapter) = open(eval.adapter.as_ref().unwrap_or(&eval.encoder))?;
+    let adapter_prior =
+        bundle.prior_head().map(|PriorHead { w1, b1, w2, b2, .. }| Weights::two_layer(&w1, &b1, &w2, &b2));
+    let bodies = Bodies { adapter_prior: adapter_prior.transpose()?, ..Bodies::new(&mut reranker, &mut adapter) };
     let client = Shown::new(client, estimate.calls);
     let begin = Instant::now();
-    let result = block_on(experiment(split, task, &plan, &mut body, &client))?;
+    let result = block_on(experiment(split, task, &plan, bodies, &client))?;
     client.finish();
     let (asked, took) = (asked.load(Ordering::Relaxed), begin.elapsed().as_secs_f64());
     eprintln!("{asked} calls to the model in {took:.0} s; the others were recorded");
-    let files = [("encoder", Some(eval.encoder.join("manifest.json"))), ("cassette", eval.model.cassette().cloned())];
+    let files = [
+        ("encoder", Some(eval.encoder.join("manifest.json"))),
+        ("adapter", eval.adapter.as_ref().map(|adapter| adapter.join("manifest.json"))),
+        ("cassette", eval.model.cassette().cloned()),
+    ];
     let files = files.into_iter().filter_map(|(name, path)| Some((name, path?))).chain(eval.task.files());
     let manifest = manifest::Manifest::new(&prepared.name, &plan, &model.capabilities().model, files)?;
     report::write(&result, split, &manifest, eval.out.as_deref(), eval.json)

@@ -50,9 +50,12 @@ pub(crate) fn write(
         further: &result.further,
         curves: &result.curves,
     })?;
+    let mut text = format!("{}\n{}\n", result.table, below(&result.further));
+    result.curves.iter().for_each(|curve| text.push_str(&format!("{curve}\n")));
     if let Some(out) = out {
         fs::create_dir_all(out)?;
         fs::write(out.join("table.json"), &json)?;
+        fs::write(out.join("table.txt"), &text)?;
         fs::write(out.join("table.csv"), result.table.to_csv())?;
         for (place, metric) in result.table.metrics.iter().enumerate() {
             if let Some(svg) = result.table.to_svg(place) {
@@ -69,10 +72,7 @@ pub(crate) fn write(
     if as_json {
         println!("{json}");
     } else {
-        println!("{}", result.table);
-        print!("{}", below(&result.further));
-        println!();
-        result.curves.iter().for_each(|curve| println!("{curve}"));
+        print!("{text}");
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(super) struct Compare {
     #[arg(long)]
     control: bool,
 
-    /// Where the tables as text, JSON and CSV and a picture go; without it, the tables are printed
+    /// Where the tables as text, JSON and CSV and a picture go
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -229,7 +229,7 @@ fn write(compare: &Compare, [all, unseen]: &[Table; 2], text: &str) -> Result<()
     }
     if compare.json {
         println!("{json}");
-    } else if compare.out.is_none() {
+    } else {
         print!("{text}");
     }
     Ok(())
