@@ -111,6 +111,22 @@ pub enum ComparisonError {
     },
 }
 
+/// How intervals are drawn.
+#[derive(Clone, Copy)]
+struct Draws {
+    confidence: f64,
+    resamples: usize,
+    seed: u64,
+}
+
+impl Draws {
+    /// The mean of `from - to` with its interval.
+    fn interval(self, from: &[Vec<f64>], to: &[Vec<f64>]) -> Interval {
+        let paired = Paired::by_user(from, to).expect("all were checked when they were added");
+        paired.bootstrap(self.confidence, self.resamples, self.seed)
+    }
+}
+
 impl Comparison {
     /// No system yet.
     #[must_use]
@@ -145,6 +161,31 @@ impl Comparison {
         Ok(())
     }
 
+    /// What one system gains over another, for each metric: paired differences, positive where the first is better, whichever
+    /// direction the metric has. None if one of them is not here.
+    #[must_use]
+    pub fn gains(
+        &self,
+        system: &str,
+        over: &str,
+        confidence: f64,
+        resamples: usize,
+        seed: u64,
+    ) -> Option<Vec<Interval>> {
+        let named = |name: &str| self.systems.iter().find(|system| system.name == name);
+        let (system, over) = (named(system)?, named(over)?);
+        let draws = Draws { confidence, resamples, seed };
+        Some((0..self.metrics.len()).map(|metric| self.gain(metric, system, over, draws)).collect())
+    }
+
+    fn gain(&self, metric: usize, system: &SystemRun, over: &SystemRun, draws: Draws) -> Interval {
+        let (values, baseline) = (&system.values[metric], &over.values[metric]);
+        match self.metrics[metric].better {
+            Better::Higher => draws.interval(values, baseline),
+            Better::Lower => draws.interval(baseline, values),
+        }
+    }
+
     /// The table: means and gains over the best baseline with their bootstrap intervals, users drawn with replacement.
     ///
     /// The same seed gives the same table.
@@ -157,20 +198,13 @@ impl Comparison {
     pub fn table(&self, confidence: f64, resamples: usize, seed: u64) -> Result<Table, ComparisonError> {
         let best = (0..self.metrics.len()).map(|metric| self.best_baseline(metric));
         let best: Vec<&SystemRun> = best.collect::<Option<_>>().ok_or(ComparisonError::NoBaseline)?;
+        let draws = Draws { confidence, resamples, seed };
         let cell = |system: &SystemRun, metric: usize| {
-            let (values, baseline) = (&system.values[metric], &best[metric].values[metric]);
+            let values = &system.values[metric];
             let zeros: Vec<Vec<f64>> = values.iter().map(|user| vec![0.0; user.len()]).collect();
-            let interval = |from: &[Vec<f64>], to: &[Vec<f64>]| -> Interval {
-                let paired = Paired::by_user(from, to).expect("all were checked when they were added");
-                paired.bootstrap(confidence, resamples, seed)
-            };
-            // A gain is good, whichever direction of the metric is.
-            let gain = || match self.metrics[metric].better {
-                Better::Higher => interval(values, baseline),
-                Better::Lower => interval(baseline, values),
-            };
+            let gain = || self.gain(metric, system, best[metric], draws);
             Cell {
-                value: interval(values, &zeros),
+                value: draws.interval(values, &zeros),
                 gain: (system.name != best[metric].name).then(gain),
                 relative_gain: None,
             }

@@ -16,7 +16,7 @@ mod task;
 use std::sync::Arc;
 
 use hydra_adapter::{AdaptError, AdaptRequest, Adapter, MajorityVote, PersonalAdapter};
-use hydra_eval::{Comparison, ComparisonError, Curve, Standing, SystemRun, Table};
+use hydra_eval::{Comparison, ComparisonError, Curve, Interval, Standing, SystemRun, Table};
 use hydra_heads::{FacetError, HeadBank, HeadChoice, Shared, Weights};
 use hydra_llm::{LlmClient, LlmError, PromptError};
 use hydra_rerank::{PersonalReranker, RerankError, RerankRequest, Reranker};
@@ -110,6 +110,8 @@ pub struct ExperimentResult {
     pub table: Table,
     /// Numbers that have no place in the table, all of a method together, in the order of its rows.
     pub further: Vec<Further>,
+    /// What is personal: users' own heads against the prior head and against the heads of others, each on the same candidates.
+    pub personal: Vec<PersonalGain>,
     /// What labels took, and how many were positive.
     pub labels: LabelCost,
     /// How many test users have an adapter's head of their own; the others have the prior head.
@@ -147,6 +149,18 @@ pub struct Further {
     pub metric: &'static str,
     /// How much.
     pub value: f64,
+}
+
+/// A paired difference between two rows of the table that pick from the same candidates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PersonalGain {
+    /// The row with users' own heads.
+    pub system: String,
+    /// The row with others.
+    pub over: String,
+    /// Of each metric of the table, in its order: positive where own heads are better.
+    pub gains: Vec<Interval>,
 }
 
 /// What labels took.
@@ -331,9 +345,15 @@ pub async fn run_live<R: Body, A: Body>(
         train: &train_rows,
         test: test_rows,
     };
+    let personal =
+        [("HYDRA-adapter", "HYDRA, prior heads"), ("HYDRA", "HYDRA, heads swapped")].map(|(system, over)| {
+            let gains = comparison.gains(system, over, CONFIDENCE, RESAMPLES, plan.seed).unwrap_or_default();
+            PersonalGain { system: system.to_owned(), over: over.to_owned(), gains }
+        });
     Ok(ExperimentResult {
         curves: measured.curves(adapter)?,
-        table: comparison.table(0.95, RESAMPLES, plan.seed)?,
+        personal: personal.into(),
+        table: comparison.table(CONFIDENCE, RESAMPLES, plan.seed)?,
         further,
         labels,
         own_adapters: *own_adapters,
@@ -470,4 +490,5 @@ async fn label(
 }
 
 /// Of every interval.
+const CONFIDENCE: f64 = 0.95;
 const RESAMPLES: usize = 10_000;

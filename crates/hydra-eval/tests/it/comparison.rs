@@ -39,6 +39,12 @@ fn each_metric_has_its_own_best_baseline_and_a_gain_is_always_good() {
     assert_eq!((near[0].gain, near[0].is_significant()), (None, false));
     assert!(near[1].gain.is_some());
     assert_eq!(comparison().table(0.95, 500, 1).unwrap(), table);
+
+    let over_near = comparison().gains("ours", "near", 0.95, 500, 1).unwrap();
+    assert_eq!(over_near[0], mae, "the same draws as in the table");
+    let over_swapped = comparison().gains("ours", "<swapped>", 0.95, 500, 1).unwrap();
+    assert_eq!((over_swapped[0].mean, over_swapped[1].mean), (1.5, 0.75));
+    assert_eq!(comparison().gains("ours", "nobody", 0.95, 500, 1), None);
 }
 
 #[test]

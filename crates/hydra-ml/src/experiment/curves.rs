@@ -8,7 +8,7 @@ use hydra_types::{Body, Record};
 
 use super::ask::Answered;
 use super::heads::{Labels, TestRows, TrainRows, bank};
-use super::{Asked, ExperimentError, ExperimentPlan, ExperimentTask, RESAMPLES, pick_by};
+use super::{Asked, CONFIDENCE, ExperimentError, ExperimentPlan, ExperimentTask, RESAMPLES, pick_by};
 
 /// What every point of a curve is measured on: the same queries with the same candidates.
 pub(super) struct Measured<'m, 's> {
@@ -60,7 +60,7 @@ impl Measured<'_, '_> {
                 let zeros: Vec<Vec<f64>> = values.iter().map(|user| vec![0.0; user.len()]).collect();
                 let paired =
                     Paired::by_user(&values, &zeros).map_err(|error| ExperimentError::Curve(Box::new(error)))?;
-                curve.points.push(CurvePoint { at, value: paired.bootstrap(0.95, RESAMPLES, self.plan.seed) });
+                curve.points.push(CurvePoint { at, value: paired.bootstrap(CONFIDENCE, RESAMPLES, self.plan.seed) });
             }
         }
         Ok(curves)

@@ -104,6 +104,13 @@ fn planted_tastes_are_found_and_controls_fail() {
     assert!(mae("HYDRA, heads swapped") > 1.0, "{table}");
     assert!(mae("HYDRA, labels permuted") > 1.0, "{table}");
     assert!(table.row("HYDRA").unwrap().cells[0].is_significant());
+    let [own_over_prior, own_over_swapped] = &result.personal[..] else { panic!("{:?}", result.personal) };
+    let mean = |name: &str| table.row(name).unwrap().cells[0].value.mean;
+    for (gain, over) in [(own_over_prior, "HYDRA, prior heads"), (own_over_swapped, "HYDRA, heads swapped")] {
+        assert_eq!(gain.over, over);
+        assert!((gain.gains[0].mean - (mean(over) - mean(&gain.system))).abs() < 1e-9);
+        assert!(gain.gains[0].low > 0.5, "{gain:?}");
+    }
     assert_eq!(table.row("user's majority answer").unwrap().calls, 0);
 
     // Nothing that is asked holds what a test user answered to a target, and the same run gives the same table.

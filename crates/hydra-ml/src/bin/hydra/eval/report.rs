@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use hydra_eval::{Curve, Table};
-use hydra_ml::experiment::{ExperimentResult, Further};
+use hydra_ml::experiment::{ExperimentResult, Further, PersonalGain};
 use hydra_train::Split;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ struct Report<'r> {
     #[serde(flatten)]
     table: &'r Table,
     further: &'r [Further],
+    personal: &'r [PersonalGain],
     curves: &'r [Curve],
 }
 
@@ -48,9 +49,11 @@ pub(crate) fn write(
     let json = serde_json::to_string_pretty(&Report {
         table: &result.table,
         further: &result.further,
+        personal: &result.personal,
         curves: &result.curves,
     })?;
-    let mut text = format!("{}\n{}\n", result.table, below(&result.further));
+    let personal = personal(&result.table, &result.personal);
+    let mut text = format!("{}\n{personal}{}\n", result.table, below(&result.further));
     result.curves.iter().for_each(|curve| text.push_str(&format!("{curve}\n")));
     if let Some(out) = out {
         fs::create_dir_all(out)?;
@@ -75,6 +78,19 @@ pub(crate) fn write(
         print!("{text}");
     }
     Ok(())
+}
+
+/// One line a comparison.
+fn personal(table: &Table, gains: &[PersonalGain]) -> String {
+    let mut text = "\nWhat is personal, on the same candidates:\n".to_owned();
+    for PersonalGain { system, over, gains, .. } in gains {
+        text.push_str(&format!("{system} over {over}:"));
+        for (metric, gain) in table.metrics.iter().zip(gains) {
+            text.push_str(&format!("  {} {:+.3} [{:+.3}, {:+.3}]", metric.name, gain.mean, gain.low, gain.high));
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// One line a method.
