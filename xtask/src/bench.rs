@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return cargo::run(&mut training);
     }
     let object = |bench: &mut Command| -> Result<Map<String, Value>> {
-        Ok(serde_json::from_slice(&cargo::output(bench)?).context("the bench printed no object")?)
+        serde_json::from_slice(&cargo::output(bench)?).context("the bench printed no object")
     };
     let mut report = object(&mut bench)?;
     report.extend(object(training.arg("--json"))?);
