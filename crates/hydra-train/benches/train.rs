@@ -54,7 +54,7 @@ fn trainer(model: Model) -> Trainer {
     };
     let rows = (0..BATCH).map(&mut row).collect();
     let epochs = ROUNDS as u64 + 1;
-    let options = TrainOptions::new(Loss::two_classes()).batch(BATCH).max_tokens(BATCH * SEQ).epochs(epochs);
+    let options = TrainOptions::new(Loss::two_classes()).batch(BATCH).epochs(epochs);
     Trainer::new(model, Examples::new(rows), options.build().unwrap()).unwrap()
 }
 
