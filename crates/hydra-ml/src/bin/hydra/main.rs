@@ -21,7 +21,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
-    Eval(eval::Eval),
+    Eval(Box<eval::Eval>),
     Scifact(scifact::Scifact),
 }
 
