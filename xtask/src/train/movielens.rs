@@ -53,13 +53,7 @@ fn stages(binaries: &Binaries, from: &Inputs, out: &Path) -> [Stage; 4] {
             reads: vec![rows],
             writes: vec![model.join(WEIGHTS)],
         },
-        Stage {
-            name: "export",
-            program: binaries.export.clone(),
-            args: args([&model, &"--out", &bundle]),
-            reads: vec![model.join(WEIGHTS)],
-            writes: vec![bundle.join("manifest.json")],
-        },
+        binaries.exported(&model, &bundle),
         Stage {
             name: "comparison",
             program: binaries.hydra.clone(),

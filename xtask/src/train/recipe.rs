@@ -17,7 +17,7 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) struct Binaries {
     pub(super) hydra: PathBuf,
     pub(super) train: PathBuf,
-    pub(super) export: PathBuf,
+    export: PathBuf,
 }
 
 impl Binaries {
@@ -31,6 +31,17 @@ impl Binaries {
             cargo::built_executable(&mut build, name)
         };
         Ok(Self { hydra: binary("hydra")?, train: binary("hydra-train")?, export: binary("hydra-export")? })
+    }
+
+    /// The trained model as a bundle.
+    pub(super) fn exported(&self, model: &Path, bundle: &Path) -> Stage {
+        Stage {
+            name: "export",
+            program: self.export.clone(),
+            args: args([&model, &"--out", &bundle]),
+            reads: vec![model.join(WEIGHTS)],
+            writes: vec![bundle.join("manifest.json")],
+        }
     }
 }
 

@@ -76,13 +76,7 @@ fn stages(recipe: &Recipe, binaries: &Binaries, encoder: &Path) -> [Stage; 6] {
             reads: vec![rows, held_out, warm_up.join(WEIGHTS)],
             writes: vec![model.join(WEIGHTS)],
         },
-        Stage {
-            name: "export",
-            program: binaries.export.clone(),
-            args: args([&model, &"--out", &bundle]),
-            reads: vec![model.join(WEIGHTS)],
-            writes: vec![bundle.join("manifest.json")],
-        },
+        binaries.exported(&model, &bundle),
         Stage {
             name: "comparison",
             program: binaries.hydra.clone(),
