@@ -168,8 +168,9 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
     };
     let (_, mut reranker) = open(&eval.encoder)?;
     let (bundle, mut adapter) = open(eval.adapter.as_ref().unwrap_or(&eval.encoder))?;
-    let adapter_prior =
-        bundle.prior_head().map(|PriorHead { w1, b1, w2, b2, .. }| Weights::two_layer(&w1, &b1, &w2, &b2));
+    // An encoder that ends in a classifier was trained for something else.
+    let trained = eval.adapter.as_ref().and_then(|_| bundle.prior_head());
+    let adapter_prior = trained.map(|PriorHead { w1, b1, w2, b2, .. }| Weights::two_layer(&w1, &b1, &w2, &b2));
     let bodies = Bodies { adapter_prior: adapter_prior.transpose()?, ..Bodies::new(&mut reranker, &mut adapter) };
     let client = Shown::new(client, estimate.calls);
     let begin = Instant::now();
