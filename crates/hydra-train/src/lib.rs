@@ -76,8 +76,8 @@
 //!
 //! # Features
 //! - `cli`: the binary `hydra-train`, which `cargo xtask train` runs.
-//!
-//! Models are trained on the processor.
+//! - `cuda`: makes [`Device::Cuda`] work. Burn's build fetches a compiler for it, which needs a network; the driver is looked
+//!   for at run time.
 
 mod fitting;
 mod journal;
@@ -97,6 +97,6 @@ pub use leak::{Audit, Leak, Shown};
 pub use model::{Config, Family, Model, ModelError, Sequence, Task, Tokens, TokensError};
 pub use split::{EvalView, FitView, History, PseudoQuery, Question, Split, SplitError, Splitter, Target, TestUser};
 pub use train::{
-    CheckpointError, Curve, CurveError, CurvePoint, Example, Examples, Frozen, Loss, OptionsError, Schedule,
-    StepReport, TrainError, TrainOptions, Trainer, UserHeads,
+    CheckpointError, Curve, CurveError, CurvePoint, Device, DeviceError, Example, Examples, Frozen, Loss, OptionsError,
+    Schedule, StepReport, TrainError, TrainOptions, Trainer, UserHeads,
 };

@@ -3,6 +3,7 @@
 mod batch;
 mod checkpoint;
 mod curve;
+mod device;
 mod error;
 mod examples;
 mod gradients;
@@ -15,13 +16,13 @@ mod schedule;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use burn::tensor::Device;
+use burn::tensor::Device as BurnDevice;
 use hydra_heads::Weights;
 use hydra_types::UserId;
-use rayon::prelude::*;
 
 pub use checkpoint::CheckpointError;
 pub use curve::{Curve, CurveError, CurvePoint};
+pub use device::{Device, DeviceError};
 pub use error::TrainError;
 pub use examples::{Example, Examples};
 pub use heads::UserHeads;
@@ -68,6 +69,7 @@ pub struct Trainer {
     examples: Examples,
     held_out: Option<Examples>,
     options: TrainOptions,
+    device: BurnDevice,
     units: Vec<Unit>,
     /// What the frozen layers give for each row, `[tokens, hidden]`, if it is kept.
     frozen_outputs: Vec<Vec<f32>>,
@@ -127,7 +129,8 @@ impl Trainer {
     /// A run that has not begun.
     ///
     /// # Errors
-    /// [`TrainError`] if there is no row, a row does not fit the model, or a label does not fit the loss.
+    /// [`TrainError`] if there is no row, a row does not fit the model, a label does not fit the loss, or the device cannot be
+    /// had.
     pub fn new(model: Model, examples: Examples, options: TrainOptions) -> Result<Self, TrainError> {
         if examples.is_empty() {
             return Err(TrainError::NoRows);
@@ -137,6 +140,7 @@ impl Trainer {
         if asked > has {
             return Err(TrainError::FrozenLayers { asked, has });
         }
+        let device = options.device.open()?;
         let units = examples.units(&options.loss);
         let trained = model.parameters().iter().filter(|parameter| options.trains(&model, &parameter.name));
         let moments = trained.map(|parameter| Moments::zeros(parameter.values.len())).collect();
@@ -147,6 +151,7 @@ impl Trainer {
             examples,
             held_out: None,
             options,
+            device,
             units,
             frozen_outputs: Vec::new(),
             state,
@@ -317,7 +322,7 @@ impl Trainer {
     fn evaluate_if_due(&mut self) -> Option<f64> {
         let due = self.state.step.is_multiple_of(self.options.evaluate_every) || self.state.step == self.steps();
         let held_out = self.held_out.as_ref().filter(|_| due)?;
-        let loss = evaluate(&self.model, &self.state.heads, held_out, &self.options);
+        let loss = evaluate(&self.model, &self.state.heads, held_out, &self.options, &self.device);
         if self.state.best.as_ref().is_none_or(|best| loss < best.loss) {
             let values = self.trained_mut().into_iter().map(|values| values.clone()).collect();
             self.state.best = Some(Best { loss, values, heads: self.state.heads.values() });
@@ -331,11 +336,11 @@ impl Trainer {
     /// What the frozen layers give for every row: batches are always the same, so that a run that was resumed sees the
     /// same bits.
     fn run_frozen_layers(&self) -> Vec<Vec<f32>> {
-        let shared = Binding::frozen(self.model.parameters(), &Device::flex());
+        let shared = Binding::frozen(self.model.parameters(), &self.device);
         let hidden = self.model.config().hidden;
-        let of_pass = |pass: Vec<Unit>| {
+        let of_pass = |pass: &Vec<Unit>| {
             let mut network = Network::new(self.model.config(), shared.clone());
-            let batch = Batch::of(&self.examples, &pass);
+            let batch = Batch::of(&self.examples, pass);
             let tokens = batch.tokens(&self.model);
             let embedded = network.embed(&tokens);
             let states = values(network.layers(embedded, &tokens, 0..self.options.frozen_layers()));
@@ -345,7 +350,7 @@ impl Trainer {
         };
         let passes = passes(&self.units, self.options.max_tokens);
         let mut outputs = vec![Vec::new(); self.examples.len()];
-        for (row, states) in passes.into_par_iter().map(of_pass).collect::<Vec<_>>().into_iter().flatten() {
+        for (row, states) in self.options.device.map(&passes, of_pass).into_iter().flatten() {
             outputs[row] = states;
         }
         outputs

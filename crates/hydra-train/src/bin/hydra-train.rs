@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use hydra_train::{
-    Curve, Example, Examples, Frozen, Loss, Model, Schedule, Sequence, StepReport, Task, TrainOptions, Trainer,
+    Curve, Device, Example, Examples, Frozen, Loss, Model, Schedule, Sequence, StepReport, Task, TrainOptions, Trainer,
     UserHeads,
 };
 use hydra_types::UserId;
@@ -100,6 +100,10 @@ struct Training {
     /// Where the order of the rows and new weights begin
     #[arg(long, default_value_t = 0)]
     seed: u64,
+
+    /// Where to train: cpu, or cuda, cuda:1 and so on in a program that was built with the feature `cuda`
+    #[arg(long, default_value_t)]
+    device: Device,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -160,7 +164,8 @@ fn train(arguments: &Training) -> Result<()> {
         }
         None => UserHeads::None,
     };
-    let options = TrainOptions::new(loss)
+    let mut options = TrainOptions::new(loss)
+        .device(arguments.device)
         .user_heads(user_heads)
         .learning_rate(arguments.learning_rate)
         .schedule(Schedule::Cosine, 0.1)
@@ -168,9 +173,12 @@ fn train(arguments: &Training) -> Result<()> {
         .epochs(arguments.epochs)
         .frozen(frozen)
         .seed(arguments.seed)
-        .early_stopping(arguments.evaluate_every, PATIENCE)
-        .build()?;
-    let mut trainer = Trainer::new(model, Examples::new(learned), options)?.with_held_out(Examples::new(held_out))?;
+        .early_stopping(arguments.evaluate_every, PATIENCE);
+    if arguments.device != Device::Cpu {
+        options = options.max_tokens(PASS_OF_A_GPU);
+    }
+    let mut trainer =
+        Trainer::new(model, Examples::new(learned), options.build()?)?.with_held_out(Examples::new(held_out))?;
 
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     let checkpoint = arguments.out.join("checkpoint.safetensors");
@@ -290,6 +298,8 @@ fn fetched_encoder() -> Result<PathBuf> {
 
 const PATIENCE: usize = 10;
 const CHECKPOINT_EVERY: u64 = 10;
+/// Tokens that fill one, and of which attention in a model of 12 heads takes some hundred megabytes a layer.
+const PASS_OF_A_GPU: usize = 16_384;
 /// What holds users' heads to the one that all share.
 const HEAD_DECAY: f32 = 0.01;
 const RERANKER_EXAMPLES: &str = "\

@@ -1,7 +1,6 @@
 //! Rows on their way through the network.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rayon::prelude::*;
 
 use super::error::TrainError;
 use super::examples::{Example, Examples, Unit, passes};
@@ -73,22 +72,27 @@ pub(super) fn logits(
 }
 
 /// The loss of rows that are not trained on, without dropout.
-pub(super) fn evaluate(model: &Model, user_heads: &Heads, examples: &Examples, options: &TrainOptions) -> f64 {
-    let device = Device::flex();
+pub(super) fn evaluate(
+    model: &Model,
+    user_heads: &Heads,
+    examples: &Examples,
+    options: &TrainOptions,
+    device: &Device,
+) -> f64 {
     let units = examples.units(&options.loss);
     let weight = options.loss.weight(Batch::of(examples, &units).targets());
-    let shared = Binding::frozen(model.parameters(), &device);
+    let shared = Binding::frozen(model.parameters(), device);
     let passes = passes(&units, options.max_tokens);
-    let losses = passes.par_iter().map(|pass| {
+    let losses = options.device.map(&passes, |pass| {
         let mut network = Network::new(model.config(), shared.clone());
         let batch = Batch::of(examples, pass);
         let tokens = batch.tokens(model);
-        let heads = user_heads.bind(&batch, &device, false);
-        let logits = logits(&mut network, &batch, &tokens, (&[], 0), heads.as_ref(), &device);
-        f64::from(values(options.loss.of(logits, batch.targets(), weight, &device))[0])
+        let heads = user_heads.bind(&batch, device, false);
+        let logits = logits(&mut network, &batch, &tokens, (&[], 0), heads.as_ref(), device);
+        f64::from(values(options.loss.of(logits, batch.targets(), weight, device))[0])
     });
     // In their order: a sum in another order is another one.
-    losses.collect::<Vec<f64>>().into_iter().sum()
+    losses.into_iter().sum()
 }
 
 pub(super) fn check(model: &Model, examples: &Examples, options: &TrainOptions) -> Result<(), TrainError> {

@@ -1,5 +1,6 @@
 //! What cannot be trained.
 
+use super::device::DeviceError;
 use crate::model::TokensError;
 
 /// Why a model cannot be trained on some rows.
@@ -33,6 +34,9 @@ pub enum TrainError {
         /// What the model has.
         has: usize,
     },
+    /// The device cannot be had.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A label does not fit the loss.
     #[error("a label at row {row} cannot be learned from: {reason}")]
     Label {

@@ -1,6 +1,5 @@
 //! The loss of one step and its gradients, passes side by side.
 
-use burn::tensor::Device;
 use hydra_types::UserId;
 use rayon::prelude::*;
 
@@ -21,15 +20,14 @@ pub(super) struct StepGradients {
 }
 
 impl StepGradients {
-    /// Of all these units. As many passes run at once as there are threads, for what is not a matrix product runs on one
-    /// thread in each of them; they are added up in their order, so that the number of threads changes no bit.
+    /// Of all these units. Passes are added up in their order, so that the number of threads changes no bit.
     pub(super) fn of(trainer: &Trainer, units: &[Unit]) -> Self {
         let whole = Batch::of(&trainer.examples, units);
-        let shared = Binding::frozen(trainer.model.parameters(), &Device::flex());
+        let shared = Binding::frozen(trainer.model.parameters(), &trainer.device);
         let passes = passes(units, trainer.options.max_tokens);
         let numbered: Vec<(usize, &Vec<Unit>)> = passes.iter().enumerate().collect();
         let mut sum: Option<Self> = None;
-        for some in numbered.chunks(rayon::current_num_threads()) {
+        for some in numbered.chunks(trainer.options.device.passes_at_once()) {
             let found: Vec<Self> =
                 some.par_iter().map(|(number, pass)| Self::of_pass(trainer, &whole, &shared, *number, pass)).collect();
             for found in found {
@@ -44,7 +42,7 @@ impl StepGradients {
 
     fn of_pass(trainer: &Trainer, whole: &Batch<'_>, shared: &Binding, number: usize, pass: &[Unit]) -> Self {
         let Trainer { model, examples, options, state, frozen_outputs, .. } = trainer;
-        let device = Device::flex().autodiff();
+        let device = trainer.device.clone().autodiff();
         let trains = |name: &str| options.trains(model, name);
         // Every pass and every step in bits of their own.
         let seed = options.seed ^ (state.step << 32) ^ ((number as u64) << 16);

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::device::Device;
 use super::heads::UserHeads;
 use super::loss::Loss;
 use super::schedule::Schedule;
@@ -11,6 +12,7 @@ use crate::model::{Model, Names};
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct TrainOptions {
+    pub(super) device: Device,
     pub(super) loss: Loss,
     pub(super) learning_rate: f64,
     pub(super) weight_decay: f32,
@@ -56,9 +58,10 @@ pub struct OptionsError {
 impl TrainOptions {
     /// Defaults: AdamW at 2e-5 with β = (0.9, 0.999), ε = 1e-8 and weight decay 0.01, one tenth of the steps warm-up and
     /// then linear decay, gradients clipped at norm 1 (Devlin et al. 2018, appendix A.3 and google-research/bert); batches
-    /// of 32 units, 2 epochs, passes of 4,096 tokens, no dropout.
+    /// of 32 units, 2 epochs, passes of 1,024 tokens, no dropout, on the processor.
     pub const fn new(loss: Loss) -> Self {
         Self {
+            device: Device::Cpu,
             loss,
             learning_rate: 2e-5,
             weight_decay: 0.01,
@@ -93,6 +96,12 @@ impl TrainOptions {
         options
     }
 
+    /// Where the model is trained. A GPU wants longer passes than the processor, see [`max_tokens`](Self::max_tokens).
+    pub const fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
     /// The greatest learning rate.
     pub const fn learning_rate(mut self, learning_rate: f64) -> Self {
         self.learning_rate = learning_rate;
@@ -125,8 +134,8 @@ impl TrainOptions {
     }
 
     /// Tokens of one pass, padding included. A step takes as many passes as it needs and adds up their gradients, so that
-    /// this bounds memory and changes nothing but rounding. As many passes run at once as rayon has threads: a step is fast
-    /// where it has as many, of about one length.
+    /// this bounds memory and changes nothing but rounding. On the processor as many passes run at once as rayon has threads:
+    /// a step is fast where it has as many, of about one length. On a GPU one runs at a time and should fill it.
     pub const fn max_tokens(mut self, tokens: usize) -> Self {
         self.max_tokens = tokens;
         self

@@ -65,7 +65,7 @@ fn gradients_are_those_of_finite_differences() {
                 for ((value, before), direction) in parameter.values.iter_mut().zip(&before.values).zip(&direction) {
                     *value = (f64::from(*before) + offset * f64::from(*direction) / length) as f32;
                 }
-                evaluate(&trainer.model, &trainer.state.heads, &trainer.examples, &trainer.options)
+                evaluate(&trainer.model, &trainer.state.heads, &trainer.examples, &trainer.options, &trainer.device)
             };
             let got = (loss_at(STEP) - loss_at(-STEP)) / (2.0 * STEP);
             loss_at(0.0);
