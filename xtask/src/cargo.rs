@@ -1,5 +1,6 @@
 //! Running cargo and other programs from the root of the workspace.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -43,15 +44,19 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// Builds with `cargo ARGS --message-format=json` and returns the executable of the target `name`.
+/// Builds with `cargo ARGS` and returns the executable of the target `name`.
 pub(crate) fn built_executable(command: &mut Command, name: &str) -> Result<PathBuf> {
-    let printed = output(command.arg("--message-format=json-render-diagnostics"))?;
-    String::from_utf8(printed)?
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .with_context(|| format!("cargo built no executable {name}"))
+    built_executables(command)?.remove(name).with_context(|| format!("cargo built no executable {name}"))
+}
+
+/// Builds with `cargo ARGS --message-format=json` and returns every executable by the name of its target.
+pub(crate) fn built_executables(command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
+    let printed = String::from_utf8(output(command.arg("--message-format=json-render-diagnostics"))?)?;
+    let messages = printed.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let built = |message: serde_json::Value| {
+        Some((message["target"]["name"].as_str()?.to_owned(), message["executable"].as_str()?.into()))
+    };
+    Ok(messages.filter_map(built).collect())
 }
 
 fn shown(command: &Command) -> String {

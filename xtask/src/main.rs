@@ -10,6 +10,7 @@ mod ci;
 mod demo;
 mod door;
 mod eval;
+mod examples;
 mod export;
 mod fixtures;
 mod fuzz;

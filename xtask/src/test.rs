@@ -4,9 +4,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{cargo, export, fuzz, readme, setup};
+use crate::{cargo, examples, export, fuzz, readme, setup};
 
-/// Set up what is missing, then run every test: fuzz targets for a bounded number of inputs, doc tests, all others.
+/// Set up what is missing, then run every test: fuzz targets for a bounded number of inputs, doc tests, all others, and
+/// the examples that need nothing but themselves.
 ///
 /// After it has run once, `cargo test` works in any crate with no environment variable.
 #[derive(clap::Args)]
@@ -25,11 +26,13 @@ pub(crate) fn run(_args: &Args) -> Result<()> {
     cargo::run(cargo::cargo(["test", "--workspace", "--doc", "--quiet"]).args(FEATURES))?;
     step("tests");
     if cargo::succeeds(&mut cargo::cargo(["nextest", "--version"])) {
-        cargo::run(repeatable(cargo::cargo(["nextest", "run", "--workspace"]).args(FEATURES)))
+        cargo::run(repeatable(cargo::cargo(["nextest", "run", "--workspace"]).args(FEATURES)))?;
     } else {
-        let kinds = ["test", "--workspace", "--lib", "--bins", "--tests", "--examples"];
-        cargo::run(repeatable(cargo::cargo(kinds).args(FEATURES)))
+        let kinds = ["test", "--workspace", "--lib", "--bins", "--tests"];
+        cargo::run(repeatable(cargo::cargo(kinds).args(FEATURES)))?;
     }
+    step("examples");
+    examples::run_all(FEATURES)
 }
 
 /// What tests need beyond the defaults. Not all features: `cuda` wants a device.

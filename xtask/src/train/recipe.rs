@@ -23,13 +23,12 @@ pub(super) struct Binaries {
 impl Binaries {
     /// In one build: apart, Burn would be built twice, with other features.
     pub(super) fn build() -> Result<Self> {
-        let binary = |name| {
-            let mut build = cargo::cargo(["build", "--release", "--bins"]);
-            for package in ["hydra-ml", "hydra-train", "hydra-export"] {
-                build.args(["-p", package, "--features", &format!("{package}/cli")]);
-            }
-            cargo::built_executable(&mut build, name)
-        };
+        let mut build = cargo::cargo(["build", "--release", "--bins"]);
+        for package in ["hydra-ml", "hydra-train", "hydra-export"] {
+            build.args(["-p", package, "--features", &format!("{package}/cli")]);
+        }
+        let mut built = cargo::built_executables(&mut build)?;
+        let mut binary = |name| built.remove(name).with_context(|| format!("cargo built no executable {name}"));
         Ok(Self { hydra: binary("hydra")?, train: binary("hydra-train")?, export: binary("hydra-export")? })
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Done {
 }
 
 impl Stage {
-    /// Runs the command, unless it ran to its end before with the same arguments on the same contents.
+    /// Runs the command, unless the same program ran to its end before with the same arguments on the same contents.
     pub(super) fn run(&self, notes: &Path) -> Result<Done> {
         let note = notes.join(format!("{}.done", self.name.replace(' ', "-")));
         let identity = self.identity()?;
@@ -57,9 +57,10 @@ impl Stage {
         seconds.parse().ok().filter(|_| noted == identity && is_there)
     }
 
-    /// A hash of the arguments and of everything that is read.
+    /// A hash of the program, of its arguments and of everything that is read.
     fn identity(&self) -> Result<String> {
         let mut hash = Sha256::new();
+        hash_contents(&self.program, &mut hash)?;
         for arg in &self.args {
             hash.update(arg.as_encoded_bytes());
             hash.update([0]);
@@ -107,7 +108,7 @@ mod tests {
         let script = format!("echo ran >> {}", log.display());
         Stage {
             name: "a stage",
-            program: "sh".into(),
+            program: "/bin/sh".into(),
             args: ["-c".into(), script.into(), arg.into()].into(),
             reads: vec![folder.join("read")],
             writes: vec![log],
@@ -137,6 +138,13 @@ mod tests {
         fs::remove_file(folder.join("log")).unwrap();
         run("b");
         assert_eq!(runs(folder), 1, "what it wrote is gone");
+        let program = folder.join("program");
+        fs::copy("/bin/sh", &program).unwrap();
+        let mut bytes = fs::read(&program).unwrap();
+        bytes.push(0);
+        fs::write(&program, bytes).unwrap();
+        Stage { program, ..stage(folder, "b") }.run(folder).unwrap();
+        assert_eq!(runs(folder), 2, "another program");
     }
 
     #[test]
