@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hydra_llm::Message;
-use hydra_onnx::{Bundle, Kind, Session, SessionOptions};
+use hydra_onnx::{Bundle, Kind, Precision, Session, SessionOptions};
 use tokenizers::Tokenizer;
 
 use crate::LmError;
@@ -85,7 +85,11 @@ impl LanguageModel {
         }
         let session = Session::open(bundle.model(), &options.session)?;
         let facts = session.metadata(KEY).ok_or(LmError::Unfit { what: "its graph does not describe itself" })?;
-        let facts = Facts::parse(&facts)?;
+        let mut facts = Facts::parse(&facts)?;
+        let precision = bundle.manifest().precision();
+        if precision != Precision::Fp32 {
+            facts.name = format!("{} {}", facts.name, precision.name());
+        }
         let mut plain = tokenizer.clone();
         plain.set_encode_special_tokens(true);
         let template = ChatTemplate::new(&facts)?;
@@ -93,7 +97,8 @@ impl LanguageModel {
         Ok(Self { session, shape, tokenizer, plain, facts, template, prefixes, vocabulary })
     }
 
-    /// The model's name.
+    /// The model's name and, unless it computes in fp32, the precision: rounded weights give other answers, and what is kept
+    /// by a model's name must not be taken for theirs.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.facts.name

@@ -28,6 +28,19 @@ fn a_vocabulary_that_does_not_match_is_typed() {
 }
 
 #[test]
+fn a_rounded_model_is_called_another() {
+    let name = |precision| {
+        let graph = Model::new(std::fs::read(fixture("lm/tiny-llama/model.onnx")).unwrap()).unwrap();
+        let tokenizer = std::fs::read(fixture("lm/tiny-llama/tokenizer.json")).unwrap();
+        let bundle = Bundle::new(Description { precision, ..description() }, graph, tokenizer).unwrap();
+        LanguageModel::from_bundle(&bundle, &LmOptions::default()).unwrap().name().to_owned()
+    };
+    let whole = name(Precision::Fp32);
+    assert_eq!(name(Precision::Int8Blocks), format!("{whole} int8-blocks"));
+    assert_eq!(name(Precision::Int4Blocks), format!("{whole} int4-blocks"));
+}
+
+#[test]
 fn a_folder_without_a_bundle_is_an_error_with_its_cause() {
     let error = LanguageModel::open("no such folder".as_ref(), &LmOptions::default()).unwrap_err();
     assert!(matches!(error, LmError::Bundle(_)));

@@ -83,6 +83,19 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// As the manifest writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Fp16 => "fp16",
+            Self::Int8PerTensor => "int8-per-tensor",
+            Self::Int8PerRow => "int8-per-row",
+            Self::Int8Blocks => "int8-blocks",
+            Self::Int4Blocks => "int4-blocks",
+        }
+    }
+
     /// Whether a row's features depend, beyond rounding, on the rows that share its batch.
     #[must_use]
     pub const fn rows_interact(self) -> bool {
@@ -202,3 +215,22 @@ impl Description {
 /// Room for what tokenizers add around a pair, and for some of the pair.
 const MIN_TOKENS: usize = 8;
 const MAX_TOKENS: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_precision_is_called_as_the_manifest_writes_it() {
+        for precision in [
+            Precision::Fp32,
+            Precision::Fp16,
+            Precision::Int8PerTensor,
+            Precision::Int8PerRow,
+            Precision::Int8Blocks,
+            Precision::Int4Blocks,
+        ] {
+            assert_eq!(serde_json::to_value(precision).unwrap(), precision.name());
+        }
+    }
+}
