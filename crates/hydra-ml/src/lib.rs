@@ -1,4 +1,4 @@
-//! Every Hydra crate under one name, and [`Personalizer`], the pipeline composed.
+//! The Hydra crates that serve, under one name, and [`Personalizer`], the pipeline composed.
 //!
 //! A language model that cannot be tuned answers everybody alike. A [`Personalizer`] finds the records of a person's
 //! history that matter for a query, orders them by how much they help *this* person, asks the model for several

@@ -48,6 +48,15 @@ fn users_and_not_queries_are_the_unit_of_chance() {
 }
 
 #[test]
+fn every_user_has_a_difference_of_their_own() {
+    let system = vec![vec![1.0, 3.0], vec![0.5], vec![2.0, 2.0, 2.0]];
+    let baseline = vec![vec![0.0, 1.0], vec![1.0], vec![2.0, 2.0, 2.0]];
+    let paired = Paired::by_user(&system, &baseline).unwrap();
+    assert_eq!(paired.user_means(), [1.5, -0.5, 0.0]);
+    assert_eq!(paired.mean(), 2.5 / 6.0);
+}
+
+#[test]
 fn systems_on_different_queries_cannot_be_compared() {
     let one = vec![vec![1.0]];
     assert_eq!(Paired::by_user(&one, &[]), Err(EvalError::Lengths { expected: 0, got: 1 }));
