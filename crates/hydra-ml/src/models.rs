@@ -17,6 +17,13 @@ pub trait TextEncoder {
     /// How many numbers a vector has.
     fn dimensions(&self) -> usize;
 
+    /// Whether the vector of a text depends, beyond the rounding of sums, on which other texts are in the same call. Where
+    /// it does, or where nothing is said, queries of different users are encoded in calls of their own, so that nobody's
+    /// query changes what is found for anybody else.
+    fn rows_interact(&self) -> bool {
+        true
+    }
+
     /// One vector a text, in the order of the texts.
     ///
     /// # Shapes
@@ -32,6 +39,10 @@ impl TextEncoder for Encoder {
 
     fn dimensions(&self) -> usize {
         self.hidden()
+    }
+
+    fn rows_interact(&self) -> bool {
+        Encoder::rows_interact(self)
     }
 
     fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, EncoderError> {
@@ -53,6 +64,10 @@ impl<M: TextEncoder> TextEncoder for Boxed<M> {
 
     fn dimensions(&self) -> usize {
         self.0.dimensions()
+    }
+
+    fn rows_interact(&self) -> bool {
+        self.0.rows_interact()
     }
 
     fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, BodyError> {

@@ -92,6 +92,10 @@ impl TextEncoder for LookUp {
         HIDDEN
     }
 
+    fn rows_interact(&self) -> bool {
+        false
+    }
+
     fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, Infallible> {
         Ok(self.rows(texts))
     }

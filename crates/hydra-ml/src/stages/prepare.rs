@@ -1,5 +1,6 @@
 //! From a query to a request that is ready for the language model.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use hydra_llm::UserTag;
 use hydra_rerank::{Ranking, RerankRequest, Reranker, Retrieved};
 use hydra_retrieval::{Filter, Fused, Fusion, Query, Retriever, Scratch, View};
 use hydra_store::Vault;
-use hydra_types::{Generation, Record, RecordId, Scored};
+use hydra_types::{Generation, Record, RecordId, Scored, UserId};
 
 use super::{Cpu, Prepared, RerankStage, ServedBy, together_or_alone};
 use crate::ask::{Stage, Times};
@@ -42,7 +43,7 @@ impl Cpu {
         awaited: Awaited<'_>,
     ) -> Vec<Result<Prepared, PersonalizeError>> {
         let begin = Instant::now();
-        let vectors = self.query_vectors(&asks);
+        let vectors = self.query_vectors(&asks, awaited);
         let mut found = Vec::with_capacity(asks.len());
         for (ask, vector) in asks.into_iter().zip(vectors) {
             if !awaited() {
@@ -75,18 +76,33 @@ impl Cpu {
         rows
     }
 
-    /// The vector of each query, where retrieval compares vectors.
-    fn query_vectors(&mut self, asks: &[Ask]) -> Vec<Result<Option<Vec<f32>>, PersonalizeError>> {
-        match &mut self.encoder {
-            Some(encoder) if self.settings.shown > 0 && self.settings.retrieval.compares_vectors() => {
-                let queries: Vec<&str> = asks.iter().map(|ask| ask.query.as_str()).collect();
-                together_or_alone(&queries, &mut |queries| {
-                    let vectors = encoder.encode(queries).map_err(PersonalizeError::Encoder)?;
-                    Ok(vectors.rows().into_iter().map(|row| Some(row.to_vec())).collect())
-                })
-            }
-            _ => asks.iter().map(|_| Ok(None)).collect(),
+    /// The vector of each query, where retrieval compares vectors. Where rows of the encoder interact, each user's queries
+    /// are encoded by themselves.
+    fn query_vectors(&mut self, asks: &[Ask], awaited: Awaited<'_>) -> Vec<Result<Option<Vec<f32>>, PersonalizeError>> {
+        let mut vectors: Vec<_> = asks.iter().map(|_| Ok(None)).collect();
+        let compares_vectors = self.settings.shown > 0 && self.settings.retrieval.compares_vectors();
+        let Some(encoder) = self.encoder.as_mut().filter(|_| compares_vectors) else {
+            return vectors;
+        };
+        let rows_interact = encoder.rows_interact();
+        let mut groups: BTreeMap<Option<UserId>, Vec<usize>> = BTreeMap::new();
+        for (place, ask) in asks.iter().enumerate() {
+            groups.entry(rows_interact.then(|| ask.scope.user())).or_default().push(place);
         }
+        for places in groups.into_values() {
+            if !awaited() {
+                break;
+            }
+            let queries: Vec<&str> = places.iter().map(|&place| asks[place].query.as_str()).collect();
+            let made = together_or_alone(&queries, &mut |queries| {
+                let vectors = encoder.encode(queries).map_err(PersonalizeError::Encoder)?;
+                Ok(vectors.rows().into_iter().map(|row| Some(row.to_vec())).collect())
+            });
+            for (place, made) in places.into_iter().zip(made) {
+                vectors[place] = made;
+            }
+        }
+        vectors
     }
 
     fn retrieve(&mut self, ask: Ask, started: Instant, vector: Option<&[f32]>) -> Result<Found, PersonalizeError> {

@@ -6,6 +6,7 @@ mod answer;
 mod experiment;
 mod isolation;
 mod learning;
+mod parts;
 mod recorded;
 #[cfg(feature = "experiment")]
 mod tasks;
