@@ -131,7 +131,7 @@ pub enum OnFailure {
     Skip,
 }
 
-/// Where the time of an answer went. Stages of answers that were asked for together are shared by them.
+/// Where the time of an answer went. Stages that answers went through together are shared by them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct Times {

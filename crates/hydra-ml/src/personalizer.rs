@@ -2,9 +2,11 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures_util::future::{Either, join_all, select};
+use futures_channel::mpsc;
+use futures_util::StreamExt;
+use futures_util::future::{Either, join, join_all, select};
 use hydra_llm::{Clock, FenceKey, LlmClient, Request, Response, SystemClock, Template};
 use hydra_store::Store;
 use hydra_types::{Record, Scope};
@@ -52,15 +54,70 @@ impl Personalizer {
     /// Answers many queries of many users, in their order: their pairs share the body's batches, and the language model is
     /// asked all at once. Wrap the client in [`hydra_llm::Limited`] if it must not be.
     ///
-    /// One query's failure is not another's: where a model fails on a batch, each query of it is tried alone.
+    /// One query's failure is not another's: where a model fails on a batch, each query of it is tried alone. A slow one
+    /// costs the others nothing but the wait: each candidate is picked when the language model has answered that query,
+    /// together with those of the others that are there by then.
     pub async fn answer_many(&self, asks: Vec<Ask>) -> Vec<Result<Answer, PersonalizeError>> {
-        let (count, started) = (asks.len(), Instant::now());
-        let gone = || (0..count).map(|_| Err(PersonalizeError::Gone)).collect();
-        let Ok(prepared) = self.worker.run(move |cpu, awaited| cpu.prepare(asks, started, awaited)).await else {
-            return gone();
+        let started = Instant::now();
+        let mut answers: Vec<Option<Result<Answer, PersonalizeError>>> = asks.iter().map(|_| None).collect();
+        // Until when anybody waits, whatever the worker does. Nobody's deadline is the end of it all where one has none.
+        let last = asks.iter().try_fold(Duration::ZERO, |last, ask| Some(last.max(ask.deadline?)));
+        let too_late = {
+            let work = pin!(self.answer_each(asks, started, &mut answers));
+            match last {
+                None => {
+                    work.await;
+                    false
+                }
+                Some(last) => matches!(select(work, SystemClock.sleep(last)).await, Either::Right(_)),
+            }
         };
-        let generated = join_all(prepared.into_iter().map(|prepared| self.generate(prepared))).await;
-        self.worker.run(move |cpu, awaited| cpu.pick(generated, awaited)).await.unwrap_or_else(|_| gone())
+        let missing = || if too_late { PersonalizeError::Deadline } else { PersonalizeError::Gone };
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(missing()))).collect()
+    }
+
+    /// Writes each answer into its place as soon as it is there; leaves places empty if the worker's thread is gone.
+    async fn answer_each(
+        &self,
+        asks: Vec<Ask>,
+        started: Instant,
+        answers: &mut [Option<Result<Answer, PersonalizeError>>],
+    ) {
+        let prepared = self.worker.run(move |cpu, awaited| cpu.prepare(asks, started, awaited)).await;
+        let (sender, generated) = mpsc::unbounded();
+        let calls = prepared.unwrap_or_default().into_iter().enumerate().map(|(place, prepared)| {
+            let sender = sender.clone();
+            async move {
+                let generated = self.generate(prepared).await;
+                // It is received until the last one was sent.
+                let _ = sender.unbounded_send((place, generated));
+            }
+        });
+        let calls = join_all(calls);
+        drop(sender);
+        let mut generated = generated.ready_chunks(answers.len().max(1));
+        let pick = async {
+            while let Some(group) = generated.next().await {
+                let (mut places, mut answered) = (Vec::new(), Vec::new());
+                for (place, generated) in group {
+                    match generated {
+                        Ok(generated) => {
+                            places.push(place);
+                            answered.push(generated);
+                        }
+                        Err(error) => answers[place] = Some(Err(error)),
+                    }
+                }
+                if !places.is_empty() {
+                    let picked = self.worker.run(move |cpu, awaited| cpu.pick(answered, awaited)).await;
+                    for (place, picked) in places.into_iter().zip(picked.unwrap_or_default()) {
+                        answers[place] = Some(picked);
+                    }
+                }
+            }
+        };
+        // The calls go on while the worker picks.
+        join(calls, pick).await;
     }
 
     async fn generate(

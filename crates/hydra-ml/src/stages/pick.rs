@@ -30,14 +30,13 @@ impl Cpu {
     /// Picks a candidate for every request that the language model answered; nothing once nobody waits any more.
     pub(crate) fn pick(
         &mut self,
-        answered: Vec<Result<(Prepared, Response), PersonalizeError>>,
+        answered: Vec<(Prepared, Response)>,
         awaited: Awaited<'_>,
     ) -> Vec<Result<Answer, PersonalizeError>> {
         let begin = Instant::now();
         let answered: Vec<Result<Answered, PersonalizeError>> = answered
             .into_iter()
-            .map(|answered| {
-                let (prepared, response) = answered?;
+            .map(|(prepared, response)| {
                 prepared.ask.left(prepared.started)?;
                 let candidates: Vec<String> = response.choices.into_iter().map(|choice| choice.text).collect();
                 if candidates.is_empty() {
@@ -105,8 +104,9 @@ impl Cpu {
     }
 
     fn finish(&self, answered: Answered, picked: Picked) -> Result<Answer, PersonalizeError> {
-        let Answered { prepared: Prepared { ask, vault, mut trace, .. }, mut candidates } = answered;
+        let Answered { prepared: Prepared { ask, started, vault, mut trace, .. }, mut candidates } = answered;
         let Picked { adapted, head, skipped } = picked;
+        ask.left(started)?;
         // At the very end, on the thread that forgets: nothing that was made from forgotten data leaves.
         if vault.is_some() && self.store.vault(&ask.scope) != vault {
             return Err(PersonalizeError::Forgotten);

@@ -43,7 +43,7 @@ impl Cpu {
         awaited: Awaited<'_>,
     ) -> Vec<Result<Prepared, PersonalizeError>> {
         let begin = Instant::now();
-        let vectors = self.query_vectors(&asks, awaited);
+        let vectors = self.query_vectors(&asks, started, awaited);
         let mut found = Vec::with_capacity(asks.len());
         for (ask, vector) in asks.into_iter().zip(vectors) {
             if !awaited() {
@@ -78,15 +78,20 @@ impl Cpu {
 
     /// The vector of each query, where retrieval compares vectors. Where rows of the encoder interact, each user's queries
     /// are encoded by themselves.
-    fn query_vectors(&mut self, asks: &[Ask], awaited: Awaited<'_>) -> Vec<Result<Option<Vec<f32>>, PersonalizeError>> {
-        let mut vectors: Vec<_> = asks.iter().map(|_| Ok(None)).collect();
+    fn query_vectors(
+        &mut self,
+        asks: &[Ask],
+        started: Instant,
+        awaited: Awaited<'_>,
+    ) -> Vec<Result<Option<Vec<f32>>, PersonalizeError>> {
+        let mut vectors: Vec<_> = asks.iter().map(|ask| ask.left(started).map(|_| None)).collect();
         let compares_vectors = self.settings.shown > 0 && self.settings.retrieval.compares_vectors();
         let Some(encoder) = self.encoder.as_mut().filter(|_| compares_vectors) else {
             return vectors;
         };
         let rows_interact = encoder.rows_interact();
         let mut groups: BTreeMap<Option<UserId>, Vec<usize>> = BTreeMap::new();
-        for (place, ask) in asks.iter().enumerate() {
+        for (place, ask) in asks.iter().enumerate().filter(|&(place, _)| vectors[place].is_ok()) {
             groups.entry(rows_interact.then(|| ask.scope.user())).or_default().push(place);
         }
         for places in groups.into_values() {

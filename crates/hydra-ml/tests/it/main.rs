@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod answer;
+mod deadlines;
 #[cfg(feature = "experiment")]
 mod experiment;
+mod gate;
 mod isolation;
 mod learning;
 mod parts;

@@ -69,7 +69,7 @@ impl Place {
     }
 
     /// The same with any client.
-    fn plain_with(&self, client: impl LlmClient + 'static) -> Builder {
+    pub(crate) fn plain_with(&self, client: impl LlmClient + 'static) -> Builder {
         let parts = TemplateParts {
             system: "You tag weather.".into(),
             user: "{{history}}\n{{query}}".into(),
