@@ -40,6 +40,22 @@ pub enum AdaptError {
         /// Which request of the call.
         request: usize,
     },
+    /// An adapter that did not weigh every request.
+    #[error("the adapter gave {got} answers to {expected} requests: it must give one to each, in their order")]
+    Answers {
+        /// How many requests there were.
+        expected: usize,
+        /// How many answers came back.
+        got: usize,
+    },
+    /// An adapter that picked what nobody proposed.
+    #[error("request {request} has no candidate {candidate}: pick from its own candidates")]
+    NoSuchCandidate {
+        /// Which request of the call.
+        request: usize,
+        /// The place that was named.
+        candidate: usize,
+    },
     /// A threshold that is no probability.
     #[error("the threshold of abstaining is {threshold}: give a probability from 0 to 1")]
     Threshold {

@@ -57,6 +57,6 @@ pub use adapter::Adapter;
 pub use error::AdaptError;
 pub use judge::{Judge, Verdict};
 pub use personal::PersonalAdapter;
-pub use request::{AdaptRequest, Adapted, Standing};
+pub use request::{AdaptRequest, Adapted, Standing, check_adapted};
 pub use sampling::{MarginStop, Next, Sampling, SamplingCost, StopPolicy, VoteStop};
 pub use votes::{FirstCandidate, MajorityVote};

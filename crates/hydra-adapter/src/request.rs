@@ -87,6 +87,24 @@ impl Adapted {
     }
 }
 
+/// Whether an adapter did what it must: one answer a request, of that request's candidates. For those who call an adapter
+/// that somebody else wrote.
+///
+/// # Errors
+/// [`AdaptError::Answers`] and [`AdaptError::NoSuchCandidate`].
+pub fn check_adapted(requests: &[AdaptRequest<'_>], adapted: &[Adapted]) -> Result<(), AdaptError> {
+    if requests.len() != adapted.len() {
+        return Err(AdaptError::Answers { expected: requests.len(), got: adapted.len() });
+    }
+    for (number, (request, adapted)) in requests.iter().zip(adapted).enumerate() {
+        let mut places = adapted.standings().iter().map(|standing| standing.candidate);
+        if let Some(candidate) = places.find(|&place| place >= request.candidates.len()) {
+            return Err(AdaptError::NoSuchCandidate { request: number, candidate });
+        }
+    }
+    Ok(())
+}
+
 /// A candidate's text seen for the first time, and how often it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Distinct {

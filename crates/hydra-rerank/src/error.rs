@@ -54,6 +54,20 @@ pub enum RerankError {
         /// Which request of the call.
         request: usize,
     },
+    /// A reranker that did not answer every request.
+    #[error("the reranker made {got} rankings for {expected} requests: it must make one for each, in their order")]
+    Rankings {
+        /// How many requests there were.
+        expected: usize,
+        /// How many rankings came back.
+        got: usize,
+    },
+    /// A reranker that lost records, or made some up.
+    #[error("the ranking of request {request} is none of its records: rank each at most once, and as many as are to be kept")]
+    Ranking {
+        /// Which request of the call.
+        request: usize,
+    },
     /// There is nothing of that name to explain.
     #[error("the request has no record {record}: explain one that is in it")]
     NoSuchRecord {

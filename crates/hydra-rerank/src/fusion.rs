@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hydra_types::{RecordId, Score, Scored};
 
-use crate::{Ranking, RerankError, RerankRequest, Reranker};
+use crate::{Ranking, RerankError, RerankRequest, Reranker, check_rankings};
 
 /// How two opinions about the same records become one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +52,7 @@ impl<R: Reranker> Reranker for FusedReranker<R> {
         let of_all: Vec<_> =
             requests.iter().map(|request| RerankRequest { keep: request.records.len(), ..*request }).collect();
         let inner = self.inner.rerank(&of_all)?;
+        check_rankings(&of_all, &inner)?;
         let mut rankings = Vec::with_capacity(requests.len());
         for (number, (request, second)) in requests.iter().zip(inner).enumerate() {
             let first = request.records.iter().map(|found| Scored::new(found.record.id(), found.score)).collect();

@@ -87,5 +87,5 @@ pub use explain::{Explanation, FeaturePart};
 pub use first_stage::FirstStage;
 pub use fusion::{FusedReranker, Fusion};
 pub use personal::PersonalReranker;
-pub use request::{CutRecord, Ranking, RerankRequest, Retrieved};
+pub use request::{CutRecord, Ranking, RerankRequest, Retrieved, check_rankings};
 pub use reranker::Reranker;

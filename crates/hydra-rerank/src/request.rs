@@ -78,6 +78,25 @@ impl Ranking {
     }
 }
 
+/// Whether a reranker did what it must: one ranking a request, of that request's records, each at most once, and of as many
+/// as are to be kept or as there are. For those who call a reranker that somebody else wrote.
+///
+/// # Errors
+/// [`RerankError::Rankings`] and [`RerankError::Ranking`].
+pub fn check_rankings(requests: &[RerankRequest<'_>], rankings: &[Ranking]) -> Result<(), RerankError> {
+    if requests.len() != rankings.len() {
+        return Err(RerankError::Rankings { expected: requests.len(), got: rankings.len() });
+    }
+    for (number, (request, ranking)) in requests.iter().zip(rankings).enumerate() {
+        let mut left: BTreeSet<_> = request.records.iter().map(|retrieved| retrieved.record.id()).collect();
+        let are_its_own = ranking.ranked.iter().all(|scored| left.remove(&scored.id));
+        if !are_its_own || ranking.ranked.len() < request.keep.min(request.records.len()) {
+            return Err(RerankError::Ranking { request: number });
+        }
+    }
+    Ok(())
+}
+
 /// Whether every request names each of its records once: a record that came twice would take the place of another.
 pub(crate) fn check(requests: &[RerankRequest<'_>]) -> Result<(), RerankError> {
     for (number, request) in requests.iter().enumerate() {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hydra_adapter::{AdaptError, AdaptRequest, Adapted, Adapter, FirstCandidate, MajorityVote, PersonalAdapter};
+use hydra_adapter::{
+    AdaptError, AdaptRequest, Adapted, Adapter, FirstCandidate, MajorityVote, PersonalAdapter, check_adapted,
+};
 use hydra_types::CandidateTemplate;
 
 use crate::toy::{Letters, ask, bank, personal};
@@ -11,7 +13,7 @@ use crate::toy::{Letters, ask, bank, personal};
 pub(crate) fn conforms(adapter: &mut dyn Adapter, tolerance: f32) {
     ask(|requests| {
         let all = adapter.adapt(requests).unwrap();
-        assert_eq!(all.len(), requests.len());
+        check_adapted(requests, &all).unwrap();
         for (request, adapted) in requests.iter().zip(&all) {
             let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
             for (place, candidate) in request.candidates.iter().enumerate() {
@@ -85,5 +87,17 @@ fn the_majority_wins_and_a_tie_goes_to_the_first() {
         let first = FirstCandidate.adapt(requests).unwrap();
         assert!(first.iter().all(|adapted| adapted.best() == 0));
         assert_eq!(first[1].confidence().get(), 3.0 / 5.0);
+    });
+}
+
+#[test]
+fn answers_to_other_requests_are_told_from_ones_own() {
+    ask(|requests| {
+        let all = FirstCandidate.adapt(requests).unwrap();
+        let error = check_adapted(requests, &all[..2]).unwrap_err();
+        assert!(matches!(error, AdaptError::Answers { expected: 3, got: 2 }), "{error}");
+        let swapped = [all[0].clone(), all[1].clone(), all[0].clone()];
+        let error = check_adapted(requests, &swapped).unwrap_err();
+        assert!(matches!(error, AdaptError::NoSuchCandidate { request: 2, candidate: 3 }), "{error}");
     });
 }

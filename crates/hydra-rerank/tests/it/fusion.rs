@@ -1,7 +1,9 @@
 //! Weighted sums, worked out by hand.
 
 use hydra_heads::HeadChoice;
-use hydra_rerank::{FirstStage, FusedReranker, Fusion, Ranking, RerankError, RerankRequest, Reranker, Retrieved};
+use hydra_rerank::{
+    FirstStage, FusedReranker, Fusion, Ranking, RerankError, RerankRequest, Reranker, Retrieved, check_rankings,
+};
 use hydra_testkit::Tolerance;
 use hydra_types::{Record, RecordId, Scope, Score, Scored, Time, UserId};
 
@@ -70,4 +72,27 @@ fn a_weight_is_a_share() {
     for weight in [-0.1, 1.1, f32::NAN] {
         assert!(matches!(FusedReranker::new(FirstStage, Fusion::Ranks, weight), Err(RerankError::Weight { .. })));
     }
+}
+
+#[test]
+fn a_second_stage_that_loses_records_or_requests_is_refused() {
+    let record = |id| Record::new(RecordId::new(id), Time::from_unix_millis(0), "", "");
+    let (records, scope) = ([record(1), record(2)], Scope::acting_for(UserId::new(1)));
+    let found = records.each_ref().map(|record| Retrieved { record, score: Score::new(1.0).unwrap() });
+    let request = RerankRequest { scope: &scope, head: HeadChoice::Prior, query: "", records: &found, keep: 1 };
+    let mut lossy = FusedReranker::new(Told(vec![1.0]), Fusion::Ranks, 0.5).unwrap();
+    let error = lossy.rerank(&[request]).unwrap_err();
+    assert!(matches!(error, RerankError::Ranking { request: 0 }), "{error}");
+
+    let one = |id| Scored::new(RecordId::new(id), Score::new(1.0).unwrap());
+    let ranking = |ids: &[u64]| Ranking { ranked: ids.iter().map(|&id| one(id)).collect(), cut: Vec::new() };
+    for fine in [&[1][..], &[2], &[2, 1]] {
+        check_rankings(&[request], &[ranking(fine)]).unwrap();
+    }
+    for wrong in [&[][..], &[3], &[1, 1]] {
+        let error = check_rankings(&[request], &[ranking(wrong)]).unwrap_err();
+        assert!(matches!(error, RerankError::Ranking { request: 0 }), "{wrong:?}: {error}");
+    }
+    let error = check_rankings(&[request, request], &[ranking(&[1])]).unwrap_err();
+    assert!(matches!(error, RerankError::Rankings { expected: 2, got: 1 }), "{error}");
 }
