@@ -56,7 +56,7 @@ pub(crate) type AnyEncoder = Box<dyn TextEncoder<Error = BodyError> + Send>;
 /// Any body.
 pub(crate) type AnyBody = Box<dyn Body<Error = BodyError> + Send>;
 
-/// A model whose error was put in a box.
+/// A model whose error was put in a box, and of which nothing passes that has another shape than it must have.
 pub(crate) struct Boxed<M>(pub(crate) M);
 
 impl<M: TextEncoder> TextEncoder for Boxed<M> {
@@ -71,7 +71,9 @@ impl<M: TextEncoder> TextEncoder for Boxed<M> {
     }
 
     fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, BodyError> {
-        self.0.encode(texts).map_err(|error| BodyError(Box::new(error)))
+        let vectors = self.0.encode(texts).map_err(|error| BodyError(Box::new(error)))?;
+        check_shape((texts.len(), self.dimensions()), vectors.dim())?;
+        Ok(vectors)
     }
 }
 
@@ -91,6 +93,24 @@ impl<M: Body> Body for Boxed<M> {
     }
 
     fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, BodyError> {
-        self.0.pair_features(pairs).map_err(|error| BodyError(Box::new(error)))
+        let made = self.0.pair_features(pairs).map_err(|error| BodyError(Box::new(error)))?;
+        check_shape((pairs.len(), self.hidden()), made.features.dim())?;
+        check_shape((pairs.len(), 1), (made.cut.len(), 1))?;
+        Ok(made)
     }
+}
+
+/// What a model made has another shape than it must have.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it made {} rows of {} numbers, and {} of {} are expected: make one row for each text, of the width that it says it has",
+    got.0, got.1, expected.0, expected.1
+)]
+struct ShapeError {
+    expected: (usize, usize),
+    got: (usize, usize),
+}
+
+fn check_shape(expected: (usize, usize), got: (usize, usize)) -> Result<(), BodyError> {
+    if expected == got { Ok(()) } else { Err(BodyError(Box::new(ShapeError { expected, got }))) }
 }

@@ -118,7 +118,7 @@ impl Ask {
     }
 }
 
-/// What `work` makes of each request, in one call; where that fails, in a call for each, so that nobody's query, record or
+/// What `work` makes of each request, one for each, in one call; where that fails, in a call for each, so that nobody's query, record or
 /// head fails anybody else's.
 fn together_or_alone<R, T>(
     requests: &[R],

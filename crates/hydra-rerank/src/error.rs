@@ -63,7 +63,9 @@ pub enum RerankError {
         got: usize,
     },
     /// A reranker that lost records, or made some up.
-    #[error("the ranking of request {request} is none of its records: rank each at most once, and as many as are to be kept")]
+    #[error(
+        "the ranking of request {request} is none of its records: rank each at most once, and as many as are to be kept"
+    )]
     Ranking {
         /// Which request of the call.
         request: usize,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hydra_adapter::{AdaptRequest, Adapted, Adapter, FirstCandidate, Standing};
+use hydra_adapter::{AdaptRequest, Adapted, Adapter, FirstCandidate, Standing, check_adapted};
 use hydra_heads::HeadChoice;
 use hydra_llm::Response;
 use hydra_types::Record;
@@ -94,11 +94,13 @@ impl Cpu {
             }
         }
         let adapted = with_requests(answered, &heads, |requests| {
-            Ok(match &mut self.adapter {
+            let adapted = match &mut self.adapter {
                 AdaptStage::None => FirstCandidate.adapt(requests),
                 AdaptStage::Personal(personal) => personal.adapt(requests),
                 AdaptStage::Other(other) => other.adapt(requests),
-            }?)
+            }?;
+            check_adapted(requests, &adapted)?;
+            Ok(adapted)
         })?;
         Ok(adapted.into_iter().zip(heads).map(|(adapted, head)| Picked { adapted, head, skipped: false }).collect())
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use hydra_heads::HeadChoice;
 use hydra_llm::UserTag;
-use hydra_rerank::{Ranking, RerankRequest, Reranker, Retrieved};
+use hydra_rerank::{Ranking, RerankRequest, Reranker, Retrieved, check_rankings};
 use hydra_retrieval::{Filter, Fused, Fusion, Query, Retriever, Scratch, View};
 use hydra_store::Vault;
 use hydra_types::{Generation, Record, RecordId, Scored, UserId};
@@ -178,6 +178,7 @@ impl Cpu {
             RerankStage::Personal(personal) => personal.rerank(&requests),
             RerankStage::Other(other) => other.rerank(&requests),
         }?;
+        check_rankings(&requests, &rankings)?;
         let reranked = |(ranking, head)| Reranked { ranking: Some(ranking), head, skipped: false };
         Ok(rankings.into_iter().zip(heads).map(reranked).collect())
     }

@@ -12,6 +12,7 @@ use hydra_ml::types::{
 use hydra_ml::{Builder, Personalizer};
 
 /// Features of a pair: which of the words stand in its second text.
+#[derive(Clone, Copy)]
 pub(crate) struct Words;
 
 pub(crate) const WORDS: [&str; 3] = ["rain", "sun", "snow"];
@@ -87,12 +88,21 @@ impl Place {
 
     /// The same with any client.
     pub(crate) fn personal_with(&self, client: impl LlmClient + 'static) -> Builder {
+        self.personal_on(Words, client)
+    }
+
+    /// The same on any body with the features of [`Words`].
+    pub(crate) fn personal_on<B: Body + Copy + Send + 'static>(
+        &self,
+        body: B,
+        client: impl LlmClient + 'static,
+    ) -> Builder {
         let (records, candidates) = (RecordTemplate::input_only(), CandidateTemplate::query_only());
-        let body = Words.fingerprint();
+        let fingerprint = body.fingerprint();
         self.plain_with(client)
-            .personal_reranker(Words, shared(records.features_of(body)), records)
+            .personal_reranker(body, shared(records.features_of(fingerprint)), records)
             .unwrap()
-            .personal_adapter(Words, shared(candidates.features_of(body)), candidates)
+            .personal_adapter(body, shared(candidates.features_of(fingerprint)), candidates)
             .unwrap()
     }
 }
