@@ -104,7 +104,7 @@ fn main() -> anyhow::Result<()> {
     let asks = (0..USERS).map(|id| Ask::new(&user(id), "a film about rain", day(9))).collect();
     let answers: Vec<Answer> = block_on(hydra.answer_many(asks)).into_iter().collect::<Result<_, _>>()?;
     let seconds = begin.elapsed().as_secs_f64();
-    let own = |answer: &Answer| matches!(answer.trace.heads.adapter, Some((_, HeadChoice::Own)));
+    let own = |answer: &Answer| answer.trace.heads.adapter.is_some_and(|head| head.choice == HeadChoice::Own);
     let liked = (0..USERS).zip(&answers).filter(|(id, answer)| own(answer) && answer.text == taste(*id)).count();
     let served_by_own = answers.iter().filter(|answer| own(answer)).count();
     let others = answers.len() - served_by_own;

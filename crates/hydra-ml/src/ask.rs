@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hydra_heads::HeadChoice;
 use hydra_llm::Usage;
-use hydra_types::{Fingerprint, RecordId, Scope, Score, Scored, Time};
+use hydra_rerank::CutRecord;
+use hydra_types::{Fingerprint, Generation, RecordId, Scope, Score, Scored, Time};
 
 /// One query of one user. `Debug` shows its length and never its text.
 #[derive(Clone, PartialEq, Eq)]
@@ -75,6 +76,8 @@ pub struct Trace {
     pub shown: Vec<RecordId>,
     /// Records that were shown in part, or not at all for want of room.
     pub cut: Vec<RecordId>,
+    /// Records, shown or not, that the reranker did not read to their end, and how many tokens of each it did not read.
+    pub unread: Vec<CutRecord>,
     /// The candidates, in the order of arrival; equal texts are one.
     pub candidates: Vec<CandidateTrace>,
     /// Which of the stages' heads served, where the stage has heads.
@@ -99,16 +102,30 @@ pub struct CandidateTrace {
     pub count: usize,
     /// What the adapter makes of it; see the adapter for what it means. None where there is no adapter.
     pub score: Option<Score>,
+    /// How many tokens of it and of the query beside it the adapter did not read because they did not fit.
+    pub unread: usize,
 }
 
-/// Which head served which stage, and which body it stands on.
+/// Which head served which stage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct StageHeads {
     /// The personal reranker's.
-    pub reranker: Option<(Fingerprint, HeadChoice)>,
+    pub reranker: Option<HeadTrace>,
     /// The personal adapter's.
-    pub adapter: Option<(Fingerprint, HeadChoice)>,
+    pub adapter: Option<HeadTrace>,
+}
+
+/// The head that served a stage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct HeadTrace {
+    /// What it stands on: the body's features of the stage's template.
+    pub body: Fingerprint,
+    /// The user's own one, or the prior head.
+    pub choice: HeadChoice,
+    /// Which of the user's own it is: each fit since the user came counts one up. None for the prior head.
+    pub generation: Option<Generation>,
 }
 
 /// A stage that an answer can do without.

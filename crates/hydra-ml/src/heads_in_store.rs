@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use hydra_heads::{Head, HeadChoice, HeadSource, ResidentHeads, Stamp, pack};
 use hydra_store::{Batch, Store, StoreError, Table, Vault};
-use hydra_types::{Fingerprint, Generation, Scope, UserId};
+use hydra_types::{Generation, Scope, UserId};
+
+use crate::HeadTrace;
 
 /// The heads of one stage, sealed in the store with the keys of their users.
 ///
@@ -37,12 +39,10 @@ impl HeadsInStore {
 }
 
 /// The head to serve this user with, their own if one was fitted, and what it stands on.
-pub(crate) fn choose(
-    heads: &ResidentHeads<HeadsInStore>,
-    scope: &Scope,
-) -> Result<(Fingerprint, HeadChoice), StoreError> {
-    let fitted = heads.source().generation_of(scope)?.is_some();
-    Ok((heads.shared().body(), if fitted { HeadChoice::Own } else { HeadChoice::Prior }))
+pub(crate) fn choose(heads: &ResidentHeads<HeadsInStore>, scope: &Scope) -> Result<HeadTrace, StoreError> {
+    let generation = heads.source().generation_of(scope)?;
+    let choice = if generation.is_some() { HeadChoice::Own } else { HeadChoice::Prior };
+    Ok(HeadTrace { body: heads.shared().body(), choice, generation })
 }
 
 impl HeadSource for HeadsInStore {

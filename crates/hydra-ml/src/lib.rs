@@ -76,7 +76,7 @@ mod personalizer;
 mod stages;
 mod worker;
 
-pub use ask::{Answer, Ask, CandidateTrace, OnFailure, Stage, StageHeads, Times, Trace};
+pub use ask::{Answer, Ask, CandidateTrace, HeadTrace, OnFailure, Stage, StageHeads, Times, Trace};
 pub use builder::{BuildError, Builder, Retrieval};
 pub use error::{BodyError, PersonalizeError};
 pub use learning::{Feedback, FitReport, FittedStage};

@@ -7,12 +7,12 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hydra_adapter::{Adapter, PersonalAdapter};
-use hydra_heads::{HeadChoice, ResidentHeads};
+use hydra_heads::ResidentHeads;
 use hydra_llm::{FenceKey, LengthLimits, Message, Template, UserTag};
 use hydra_rerank::{PersonalReranker, Reranker};
 use hydra_retrieval::{Scratch, StoredHistory};
 use hydra_store::{Store, Vault};
-use hydra_types::{Fingerprint, Record, Scope, UserId};
+use hydra_types::{Record, Scope, UserId};
 
 use crate::builder::Settings;
 use crate::call::Call;
@@ -67,9 +67,6 @@ pub(crate) struct Prepared {
     pub(crate) call: Arc<Call>,
     pub(crate) trace: Trace,
 }
-
-/// Which head serves somebody, and what it stands on.
-type ServedBy = Option<(Fingerprint, HeadChoice)>;
 
 impl Cpu {
     /// The user's history as it is stored now.

@@ -182,7 +182,7 @@ impl<'a> Parts<'a> {
     /// That it was all done that is measured.
     fn check(&self, answer: &Answer) -> Result<()> {
         let (trace, own) = (&answer.trace, Some(HeadChoice::Own));
-        let heads = [trace.heads.reranker, trace.heads.adapter].map(|head| head.map(|(_, choice)| choice));
+        let heads = [trace.heads.reranker, trace.heads.adapter].map(|head| head.map(|head| head.choice));
         ensure!(heads == [own, own], "somebody was not served by their own heads");
         ensure!(trace.retrieved.len() == self.options.retrieved && trace.shown.len() == 4, "records are missing");
         ensure!(trace.candidates.len() == self.options.candidates as usize, "candidates are missing");

@@ -7,11 +7,11 @@ use hydra_heads::HeadChoice;
 use hydra_llm::Response;
 use hydra_types::Record;
 
-use super::{AdaptStage, Cpu, Prepared, ServedBy, together_or_alone};
+use super::{AdaptStage, Cpu, Prepared, together_or_alone};
 use crate::ask::{CandidateTrace, Stage};
 use crate::heads_in_store::choose;
 use crate::worker::Awaited;
-use crate::{Answer, OnFailure, PersonalizeError};
+use crate::{Answer, HeadTrace, OnFailure, PersonalizeError};
 
 /// A request, and what the language model proposed for it: at least one candidate.
 struct Answered {
@@ -22,7 +22,7 @@ struct Answered {
 /// What the adapter made of it.
 struct Picked {
     adapted: Adapted,
-    head: ServedBy,
+    head: Option<HeadTrace>,
     skipped: bool,
 }
 
@@ -118,6 +118,7 @@ impl Cpu {
             index: standing.candidate,
             count: standing.count,
             score: has_scores.then_some(standing.score),
+            unread: standing.cut,
         };
         trace.candidates = adapted.standings().iter().map(standing).collect();
         trace.candidates.sort_by_key(|candidate| candidate.index);
@@ -130,7 +131,7 @@ impl Cpu {
 /// `work` with the adapter's requests.
 fn with_requests<T>(
     answered: &[&Answered],
-    heads: &[ServedBy],
+    heads: &[Option<HeadTrace>],
     work: impl FnOnce(&[AdaptRequest<'_>]) -> Result<T, PersonalizeError>,
 ) -> Result<T, PersonalizeError> {
     let histories: Vec<Vec<&Record>> =
@@ -138,7 +139,7 @@ fn with_requests<T>(
     let requests: Vec<AdaptRequest<'_>> = (answered.iter().zip(&histories).zip(heads))
         .map(|((answered, history), head)| AdaptRequest {
             scope: &answered.prepared.ask.scope,
-            head: head.map_or(HeadChoice::Prior, |(_, choice)| choice),
+            head: head.map_or(HeadChoice::Prior, |head| head.choice),
             query: &answered.prepared.ask.query,
             history,
             candidates: &answered.candidates,

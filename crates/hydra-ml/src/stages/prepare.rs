@@ -11,13 +11,13 @@ use hydra_retrieval::{Filter, Fused, Fusion, Query, Retriever, Scratch, View};
 use hydra_store::Vault;
 use hydra_types::{Generation, Record, RecordId, Scored, UserId};
 
-use super::{Cpu, Prepared, RerankStage, ServedBy, together_or_alone};
+use super::{Cpu, Prepared, RerankStage, together_or_alone};
 use crate::ask::{Stage, Times};
 use crate::builder::{Retrieval, Settings};
 use crate::call::Call;
 use crate::heads_in_store::choose;
 use crate::worker::Awaited;
-use crate::{Ask, OnFailure, PersonalizeError, Trace};
+use crate::{Ask, HeadTrace, OnFailure, PersonalizeError, Trace};
 
 /// A query, and what retrieval found for it.
 struct Found {
@@ -29,7 +29,7 @@ struct Found {
 /// What the reranker made of it.
 struct Reranked {
     ranking: Option<Ranking>,
-    head: ServedBy,
+    head: Option<HeadTrace>,
     skipped: bool,
 }
 
@@ -167,7 +167,7 @@ impl Cpu {
         let requests: Vec<RerankRequest<'_>> = (found.iter().zip(&retrieved).zip(&heads))
             .map(|((found, records), head)| RerankRequest {
                 scope: &found.ask.scope,
-                head: head.map_or(HeadChoice::Prior, |(_, choice)| choice),
+                head: head.map_or(HeadChoice::Prior, |head| head.choice),
                 query: &found.ask.query,
                 records,
                 keep: self.settings.shown,
@@ -195,6 +195,7 @@ impl Cpu {
             records.retain(|(record, _)| place(record).is_some());
             records.sort_by_key(|(record, _)| place(record));
             trace.reranked = Some(ranking.ranked);
+            trace.unread = ranking.cut;
         }
         records.truncate(self.settings.shown);
         let quoted: Vec<&Record> = records.iter().map(|(record, _)| record).collect();

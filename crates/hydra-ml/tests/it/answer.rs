@@ -5,10 +5,11 @@ use std::time::Duration;
 use hydra_ml::adapter::MajorityVote;
 use hydra_ml::heads::HeadChoice;
 use hydra_ml::llm::block_on;
-use hydra_ml::types::RecordId;
-use hydra_ml::{Ask, BuildError, OnFailure, PersonalizeError, Retrieval, Stage};
+use hydra_ml::rerank::CutRecord;
+use hydra_ml::types::{Body, Fingerprint, Generation, PairFeatures, RecordId};
+use hydra_ml::{Ask, BuildError, Feedback, OnFailure, PersonalizeError, Retrieval, Stage};
 
-use crate::toy::{Place, answering, day, prompt, record, scope};
+use crate::toy::{Broken, Place, Words, answering, day, prompt, record, scope};
 
 #[test]
 fn the_best_records_stand_in_the_prompt_and_the_trace_says_so() {
@@ -115,7 +116,7 @@ fn without_records_in_the_prompt_nothing_is_read() {
     let answer = block_on(hydra.answer(Ask::new(&scope(1), "rain", day(9)))).unwrap();
     assert!(answer.trace.retrieved.is_empty() && answer.trace.shown.is_empty());
     assert!(!prompt(&client.asked()[0]).contains("\"weather\""));
-    assert_eq!(answer.trace.heads.adapter.unwrap().1, HeadChoice::Prior);
+    assert_eq!(answer.trace.heads.adapter.unwrap().choice, HeadChoice::Prior);
 }
 
 #[test]
@@ -123,4 +124,56 @@ fn parts_that_make_no_pipeline_are_refused() {
     let place = Place::new();
     let by_meaning = place.plain(answering(0, &[])).retrieve(Retrieval::Meaning, 10).build();
     assert!(matches!(by_meaning, Err(BuildError::NoEncoder)));
+}
+
+/// As [`Words`], and reads eight bytes of a pair's second text at most.
+#[derive(Clone)]
+struct ShortSighted;
+
+impl Body for ShortSighted {
+    type Error = Broken;
+
+    fn fingerprint(&self) -> Fingerprint {
+        Words.fingerprint()
+    }
+
+    fn hidden(&self) -> usize {
+        Words.hidden()
+    }
+
+    fn rows_interact(&self) -> bool {
+        false
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Broken> {
+        let cut = pairs.iter().map(|(_, second)| second.len().saturating_sub(8)).collect();
+        Ok(PairFeatures { cut, ..Words.pair_features(pairs)? })
+    }
+}
+
+#[test]
+fn the_trace_says_which_head_served_and_what_was_not_read() {
+    let (place, ada) = (Place::new(), scope(1));
+    let hydra = place.personal_on(ShortSighted, answering(3, &["wet", "a long candidate"])).build().unwrap();
+    block_on(hydra.learn(&ada, vec![record(1, "rain"), record(2, "rain for days")])).unwrap();
+    let ask = || block_on(hydra.answer(Ask::new(&ada, "rain", day(9)))).unwrap().trace;
+    let trace = ask();
+    assert_eq!(trace.unread, [CutRecord { record: RecordId::new(2), tokens: 5 }]);
+    assert_eq!(trace.candidates.iter().map(|seen| seen.unread).collect::<Vec<_>>(), [0, 8]);
+    let head = trace.heads.reranker.unwrap();
+    assert_eq!((head.choice, head.generation), (HeadChoice::Prior, None));
+
+    for fit in 0..2 {
+        for helped in [true, false] {
+            block_on(hydra.feedback(&ada, Feedback::record("rain", RecordId::new(1), helped))).unwrap();
+        }
+        block_on(hydra.fit(&ada)).unwrap();
+        let heads = ask().heads;
+        let head = heads.reranker.unwrap();
+        assert_eq!(
+            (head.choice, head.generation),
+            (HeadChoice::Own, Some(Generation::new(Generation::FIRST.get() + fit)))
+        );
+        assert_eq!(heads.adapter.unwrap().generation, None, "no feedback on candidates");
+    }
 }

@@ -38,7 +38,7 @@ fn a_fitted_user_gets_their_own_order_and_pick_and_nobody_else_does() {
         learn(&hydra, user);
     }
     let stranger = ask(&hydra, &carl);
-    assert_eq!(stranger.trace.heads.reranker.unwrap().1, HeadChoice::Prior);
+    assert_eq!(stranger.trace.heads.reranker.unwrap().choice, HeadChoice::Prior);
 
     like(&hydra, &ada, 2);
     like(&hydra, &bob, 1);
@@ -48,7 +48,7 @@ fn a_fitted_user_gets_their_own_order_and_pick_and_nobody_else_does() {
     }
     for (user, word) in [(&ada, 2usize), (&bob, 1)] {
         let answer = ask(&hydra, user);
-        assert_eq!(answer.trace.heads.reranker.unwrap().1, HeadChoice::Own);
+        assert_eq!(answer.trace.heads.reranker.unwrap().choice, HeadChoice::Own);
         assert_eq!(answer.trace.shown, [RecordId::new(u64::try_from(word).unwrap() + 1)]);
         assert_eq!(answer.text, WORDS[word]);
     }
@@ -92,7 +92,7 @@ fn a_forgotten_user_is_a_stranger() {
     block_on(hydra.forget(&ada)).unwrap();
     let answer = ask(&hydra, &ada);
     assert!(answer.trace.shown.is_empty());
-    assert_eq!(answer.trace.heads.adapter.unwrap().1, HeadChoice::Prior);
+    assert_eq!(answer.trace.heads.adapter.unwrap().choice, HeadChoice::Prior);
     assert_eq!(answer.text, WORDS[0]);
     assert_eq!(block_on(hydra.fit(&ada)).unwrap(), hydra_ml::FitReport::default());
     let still = ask(&hydra, &bob);

@@ -92,7 +92,7 @@ impl Place {
     }
 
     /// The same on any body with the features of [`Words`].
-    pub(crate) fn personal_on<B: Body + Copy + Send + 'static>(
+    pub(crate) fn personal_on<B: Body + Clone + Send + 'static>(
         &self,
         body: B,
         client: impl LlmClient + 'static,
@@ -100,7 +100,7 @@ impl Place {
         let (records, candidates) = (RecordTemplate::input_only(), CandidateTemplate::query_only());
         let fingerprint = body.fingerprint();
         self.plain_with(client)
-            .personal_reranker(body, shared(records.features_of(fingerprint)), records)
+            .personal_reranker(body.clone(), shared(records.features_of(fingerprint)), records)
             .unwrap()
             .personal_adapter(body, shared(candidates.features_of(fingerprint)), candidates)
             .unwrap()
