@@ -62,7 +62,7 @@ pub(crate) struct Prepared {
     pub(crate) messages: Vec<Message>,
     pub(crate) tag: UserTag,
     pub(crate) shown: Vec<Record>,
-    /// Where the data lay from which this was made.
+    /// Where the data lay from which this was made; for who had none, where it lies when a candidate is picked.
     pub(crate) vault: Option<Vault>,
     pub(crate) call: Arc<Call>,
     pub(crate) trace: Trace,

@@ -36,8 +36,11 @@ impl Cpu {
         let begin = Instant::now();
         let answered: Vec<Result<Answered, PersonalizeError>> = answered
             .into_iter()
-            .map(|(prepared, response)| {
+            .map(|(mut prepared, response)| {
                 prepared.ask.left(prepared.started)?;
+                self.meet(&prepared.ask.scope);
+                // Who had no data when they asked may have some by now, and a head that was fitted on it.
+                prepared.vault = prepared.vault.or_else(|| self.store.vault(&prepared.ask.scope));
                 let candidates: Vec<String> = response.choices.into_iter().map(|choice| choice.text).collect();
                 if candidates.is_empty() {
                     Err(PersonalizeError::NoCandidate)
@@ -69,9 +72,6 @@ impl Cpu {
     /// The candidates of all requests, weighed; with the first one best where the stage failed and may.
     fn adapt<'a>(&mut self, answered: impl Iterator<Item = &'a Answered>) -> Vec<Result<Picked, PersonalizeError>> {
         let answered: Vec<&Answered> = answered.collect();
-        for answered in &answered {
-            self.meet(&answered.prepared.ask.scope);
-        }
         let picked = together_or_alone(&answered, &mut |answered| self.adapt_together(answered));
         let may_skip = self.settings.on_failure == OnFailure::Skip;
         let skip = |(picked, answered): (Result<Picked, PersonalizeError>, &Answered)| match picked {

@@ -1,15 +1,17 @@
 //! One person's data never reaches another, whatever is asked, whatever records say, and whoever is forgotten meanwhile.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use hydra_ml::adapter::{AdaptError, AdaptRequest, Adapted, Adapter, FirstCandidate};
 use hydra_ml::llm::{
     BoxFuture, Capabilities, Choice, EventStream, LlmClient, LlmError, Request, Response, Usage, block_on,
 };
+use hydra_ml::store::Store;
 use hydra_ml::types::{Record, RecordId};
 use hydra_ml::{Ask, Feedback, PersonalizeError, Personalizer};
 use hydra_testkit::Seen;
 
-use crate::toy::{Place, day, prompt, scope};
+use crate::toy::{Place, answering, day, prompt, record, scope};
 
 const USERS: u128 = 25;
 
@@ -148,4 +150,42 @@ fn who_is_forgotten_during_traffic_is_a_stranger_to_every_answer_that_follows() 
             block_on(hydra.forget(&scope(user))).unwrap();
         }
     }
+}
+
+/// A client during whose call its user, of whom nothing was known, tells something.
+struct Tells(Personalizer);
+
+impl LlmClient for Tells {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new("tells")
+    }
+
+    fn complete(&self, request: Request) -> BoxFuture<'_, Result<Response, LlmError>> {
+        Box::pin(async move {
+            let scope = scope(request.user.unwrap().user.get());
+            self.0.learn(&scope, vec![record(1, "rain")]).await.unwrap();
+            Ok(Response::new(vec![Choice::new("wet")], Usage::reported(7, 1)))
+        })
+    }
+}
+
+/// An adapter during whose work its users are forgotten by somebody else.
+struct Forgets(Arc<Store>);
+
+impl Adapter for Forgets {
+    fn adapt(&mut self, requests: &[AdaptRequest<'_>]) -> Result<Vec<Adapted>, AdaptError> {
+        for request in requests {
+            self.0.forget(request.scope).unwrap();
+        }
+        FirstCandidate.adapt(requests)
+    }
+}
+
+#[test]
+fn who_became_known_meanwhile_and_is_forgotten_gets_no_answer_from_what_was_known() {
+    let place = Place::new();
+    let other = place.plain(answering(0, &[])).build().unwrap();
+    let hydra = place.plain_with(Tells(other)).adapter(Forgets(Arc::clone(&place.store))).build().unwrap();
+    let answer = block_on(hydra.answer(Ask::new(&scope(1), "rain", day(9))));
+    assert!(matches!(answer, Err(PersonalizeError::Forgotten)), "{answer:?}");
 }
