@@ -56,6 +56,10 @@ impl Seen {
 }
 
 impl Visit for Seen {
+    fn record_error(&mut self, _: &Field, error: &(dyn Error + 'static)) {
+        self.error(error);
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         self.write(&format!("{field}={value:?}"));
     }

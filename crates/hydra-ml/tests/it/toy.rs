@@ -1,5 +1,6 @@
 //! A body that looks for words, and what the tests put together from it. It shows nothing about any model.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use hydra_ml::heads::{Shared, Weights};
@@ -9,7 +10,7 @@ use hydra_ml::types::ndarray::Array2;
 use hydra_ml::types::{
     Body, CandidateTemplate, Fingerprint, PairFeatures, Record, RecordId, RecordTemplate, Scope, Time, UserId,
 };
-use hydra_ml::{Builder, Personalizer};
+use hydra_ml::{Builder, Personalizer, TextEncoder};
 
 /// Features of a pair: which of the words stand in its second text.
 #[derive(Clone, Copy)]
@@ -43,6 +44,19 @@ impl Body for Words {
         let says = |row: usize, word| f32::from(u8::from(pairs[row].1.contains(word)));
         let features = Array2::from_shape_fn((pairs.len(), WORDS.len()), |(row, word)| says(row, WORDS[word]));
         Ok(PairFeatures { features, cut: vec![0; pairs.len()], tokens: 0 })
+    }
+}
+
+impl TextEncoder for Words {
+    type Error = Infallible;
+
+    fn dimensions(&self) -> usize {
+        WORDS.len() + 1
+    }
+
+    fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, Infallible> {
+        let says = |text: &str, word: Option<&&str>| f32::from(u8::from(word.is_none_or(|word| text.contains(word))));
+        Ok(Array2::from_shape_fn((texts.len(), WORDS.len() + 1), |(row, at)| says(texts[row], WORDS.get(at))))
     }
 }
 
