@@ -1,12 +1,13 @@
 //! What comes back, and what happens on the way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hydra_ml::adapter::MajorityVote;
 use hydra_ml::heads::HeadChoice;
-use hydra_ml::llm::block_on;
-use hydra_ml::rerank::CutRecord;
-use hydra_ml::types::{Body, Fingerprint, Generation, PairFeatures, RecordId};
+use hydra_ml::llm::{Capabilities, LengthLimits, PromptError, ScriptedClient, block_on};
+use hydra_ml::rerank::{CutRecord, Ranking, RerankError, RerankRequest, Reranker, Retrieved};
+use hydra_ml::types::{Body, Fingerprint, Generation, PairFeatures, RecordId, Score, Scored};
 use hydra_ml::{Ask, BuildError, Feedback, OnFailure, PersonalizeError, Retrieval, Stage};
 
 use crate::toy::{Broken, Place, Words, answering, day, prompt, record, scope};
@@ -176,4 +177,74 @@ fn the_trace_says_which_head_served_and_what_was_not_read() {
         );
         assert_eq!(heads.adapter.unwrap().generation, None, "no feedback on candidates");
     }
+}
+
+#[test]
+fn the_newest_records_are_found_whatever_is_asked() {
+    let (place, client) = (Place::new(), answering(1, &["wet"]));
+    let hydra = place.plain(client).retrieve(Retrieval::Newest, 2).build().unwrap();
+    let records = ["rain", "sun", "snow", "fog"].iter().zip(1..).map(|(text, id)| record(id, text)).collect();
+    block_on(hydra.learn(&scope(1), records)).unwrap();
+    let trace = block_on(hydra.answer(Ask::new(&scope(1), "rain", day(4)))).unwrap().trace;
+    assert_eq!(trace.shown, [3, 2].map(RecordId::new), "the fourth is from the moment of the query");
+}
+
+/// The longest record first.
+struct Longest;
+
+impl Reranker for Longest {
+    fn rerank(&mut self, requests: &[RerankRequest<'_>]) -> Result<Vec<Ranking>, RerankError> {
+        let ranking = |request: &RerankRequest<'_>| {
+            let score = |found: &Retrieved<'_>| Score::new(found.record.input().len() as f32).unwrap();
+            let scored = request.records.iter().map(|found| Scored::new(found.record.id(), score(found)));
+            let mut ranked: Vec<_> = scored.collect();
+            ranked.sort();
+            ranked.truncate(request.keep);
+            Ranking { ranked, cut: Vec::new() }
+        };
+        Ok(requests.iter().map(ranking).collect())
+    }
+}
+
+#[test]
+fn any_reranker_orders_the_prompt() {
+    let (place, client) = (Place::new(), answering(1, &["wet"]));
+    let hydra = place.plain(client.clone()).reranker(Longest).show(2).build().unwrap();
+    let records = vec![record(1, "rain"), record(2, "rain, and a long story of it"), record(3, "rain again")];
+    block_on(hydra.learn(&scope(1), records)).unwrap();
+    let trace = block_on(hydra.answer(Ask::new(&scope(1), "rain", day(9)))).unwrap().trace;
+    assert_eq!(trace.retrieved[0].id, RecordId::new(1), "retrieval has another order");
+    assert_eq!(trace.shown, [2, 3].map(RecordId::new));
+    assert_eq!(trace.reranked.unwrap().len(), 2);
+    assert_eq!(trace.heads.reranker, None);
+    let asked = prompt(&client.asked()[0]);
+    assert!(asked.find("a long story").unwrap() < asked.find("rain again").unwrap());
+}
+
+#[test]
+fn what_is_longer_than_the_limits_is_cut_or_refused() {
+    let (place, client) = (Place::new(), answering(1, &["wet"]));
+    let limits = LengthLimits { field_bytes: 6, query_bytes: 8, ..LengthLimits::default() };
+    let hydra = place.plain(client.clone()).limits(limits).build().unwrap();
+    block_on(hydra.learn(&scope(1), vec![record(1, "rain"), record(2, "rain for days")])).unwrap();
+    let trace = block_on(hydra.answer(Ask::new(&scope(1), "rain", day(9)))).unwrap().trace;
+    assert_eq!((trace.cut.as_slice(), trace.shown.len()), (&[RecordId::new(2)][..], 2));
+    assert!(!prompt(&client.asked()[0]).contains("days"));
+    let refused = block_on(hydra.answer(Ask::new(&scope(1), "more rain?", day(9)))).unwrap_err();
+    assert!(matches!(refused, PersonalizeError::Prompt(PromptError::QueryTooLong { bytes: 10, most: 8 })), "{refused}");
+}
+
+#[test]
+fn a_seed_reaches_a_model_that_can_repeat_and_no_other() {
+    let place = Place::new();
+    let ask = || Ask::new(&scope(1), "rain", day(9));
+    let mut repeats = Capabilities::new("repeats");
+    repeats.seed = true;
+    let client = Arc::new(ScriptedClient::answering(["wet", "wet"]).with_capabilities(repeats));
+    for seeded in [place.plain(Arc::clone(&client)).seed(7), place.plain(Arc::clone(&client))] {
+        block_on(seeded.build().unwrap().answer(ask())).unwrap();
+    }
+    assert_eq!(client.asked().iter().map(|request| request.seed).collect::<Vec<_>>(), [Some(7), None]);
+    let refused = block_on(place.plain(answering(1, &["wet"])).seed(7).build().unwrap().answer(ask()));
+    assert!(matches!(refused, Err(PersonalizeError::Llm(_))));
 }
