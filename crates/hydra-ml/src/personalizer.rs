@@ -194,6 +194,16 @@ impl Personalizer {
         let scope = scope.clone();
         self.worker.run(move |cpu, _| cpu.forget(&scope)).await?
     }
+
+    /// Drops this handle, and returns when the thread has ended and let go of the store, so that it can be opened again. It
+    /// waits for what the thread still does, and until every clone is dropped or closed, too.
+    ///
+    /// A handle that is only dropped does not wait: the thread then ends by itself.
+    pub async fn close(self) {
+        let Self { client, worker, .. } = self;
+        drop(client);
+        worker.end().await;
+    }
 }
 
 impl std::fmt::Debug for Personalizer {

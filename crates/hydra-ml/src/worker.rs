@@ -4,6 +4,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use futures_channel::oneshot;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
 
 use crate::PersonalizeError;
 
@@ -12,25 +14,41 @@ type Job<C> = Box<dyn FnOnce(&mut C) + Send>;
 /// Whether somebody still waits for what a job makes.
 pub(crate) type Awaited<'a> = &'a dyn Fn() -> bool;
 
-/// A handle to the thread that owns `C`. The thread ends when the last handle is dropped.
-pub(crate) struct Worker<C>(mpsc::Sender<Job<C>>);
+/// A handle to the thread that owns `C`. The thread ends when the last handle is dropped and the jobs are done.
+pub(crate) struct Worker<C> {
+    jobs: mpsc::Sender<Job<C>>,
+    /// Done, with an error, when the thread has ended.
+    ended: Shared<oneshot::Receiver<()>>,
+}
 
 impl<C> Clone for Worker<C> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { jobs: self.jobs.clone(), ended: self.ended.clone() }
     }
 }
 
 impl<C: Send + 'static> Worker<C> {
     /// A thread that owns `cpu`.
-    pub(crate) fn start(mut cpu: C) -> std::io::Result<Self> {
+    pub(crate) fn start(cpu: C) -> std::io::Result<Self> {
         let (sender, jobs) = mpsc::channel::<Job<C>>();
+        let (alive, ended) = oneshot::channel();
         thread::Builder::new().name("hydra-personalizer".to_owned()).spawn(move || {
+            // The last that is dropped, also where a job panics: who waits for it may count on `cpu` to be gone.
+            let _alive: oneshot::Sender<()> = alive;
+            let mut cpu = cpu;
             for job in jobs {
                 job(&mut cpu);
             }
         })?;
-        Ok(Self(sender))
+        Ok(Self { jobs: sender, ended: ended.shared() })
+    }
+
+    /// Drops this handle, and is done when the thread has ended and let go of what it owned.
+    pub(crate) async fn end(self) {
+        let Self { jobs, ended } = self;
+        drop(jobs);
+        // Nothing is ever sent: the sender is dropped at the end.
+        let _ = ended.await;
     }
 
     /// Runs `job` there. Dropping the future before it began gives the job up; one that has begun can ask whether it is
@@ -47,7 +65,7 @@ impl<C: Send + 'static> Worker<C> {
                 let _ = sender.send(made);
             }
         });
-        self.0.send(job).map_err(|_| PersonalizeError::Gone)?;
+        self.jobs.send(job).map_err(|_| PersonalizeError::Gone)?;
         receiver.await.map_err(|_| PersonalizeError::Gone)
     }
 }

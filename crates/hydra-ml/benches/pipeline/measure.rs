@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use hydra_ml::heads::{HeadChoice, Shared, Weights};
 use hydra_ml::llm::{Cassette, CassetteMode, FenceKey, KeyScope, Template, TemplateParts, block_on};
-use hydra_ml::store::{OpenError, Store, StoreKey};
+use hydra_ml::store::{Store, StoreKey};
 use hydra_ml::types::ndarray::Array2;
 use hydra_ml::types::{Body, CandidateTemplate, RecordId, RecordTemplate, Scope};
 use hydra_ml::{Answer, Ask, Feedback, Personalizer};
@@ -29,6 +29,7 @@ pub(crate) fn report(options: &Options) -> Result<Map<String, Value>> {
     {
         let recording = parts.pipeline(&open(&folder)?, Some((&cassette, CassetteMode::Record)))?;
         answer_all(&recording, &asks)?;
+        block_on(recording.close());
     }
     eprintln!("one answer for each recorded");
 
@@ -210,17 +211,13 @@ fn fill(parts: &Parts<'_>, store: &Arc<Store>) -> Result<(Vec<Ask>, usize)> {
             eprintln!("{} users stored", asks.len());
         }
     }
+    // The store has one owner, and is opened again.
+    block_on(hydra.close());
     Ok((asks, records))
 }
 
-/// Opens the store as soon as the thread of a pipeline that was dropped has let go of it: it has one writer.
 fn open(folder: &Path) -> Result<Arc<Store>> {
-    loop {
-        match Store::open(folder, &key()) {
-            Err(OpenError::AlreadyOpen { .. }) => std::thread::sleep(Duration::from_millis(1)),
-            opened => return Ok(Arc::new(opened?)),
-        }
-    }
+    Ok(Arc::new(Store::open(folder, &key())?))
 }
 
 /// Everybody asks once, in calls of several.

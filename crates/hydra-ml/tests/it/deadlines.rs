@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use hydra_ml::adapter::{AdaptError, AdaptRequest, Adapted, Adapter, FirstCandidate};
 use hydra_ml::llm::{
@@ -178,4 +179,20 @@ fn a_dropped_future_begins_nothing_any_more() {
         assert_eq!(gate.calls(), all[..calls]);
     }
     assert_eq!(block_on(hydra.answer(ask(1, "rain"))).unwrap().text, "rain", "the pipeline goes on");
+}
+
+#[test]
+fn a_closed_pipeline_has_let_go_of_the_store() {
+    let (place, gate) = (Place::new(), Gate::default());
+    let hydra = gate.pipeline(&place).build().unwrap();
+    let (begun, go_on) = gate.hold(Part::Encoder);
+    let answer = Box::pin(hydra.answer(ask(1, "rain")));
+    let Either::Right((_, answer)) = block_on(select(answer, begun)) else { panic!("the encoder is held") };
+    drop(answer);
+    let mut closing = Box::pin(hydra.clone().close());
+    drop(hydra);
+    assert!((&mut closing).now_or_never().is_none(), "the thread is still at work");
+    drop(go_on);
+    block_on(closing);
+    place.open_again();
 }

@@ -68,14 +68,22 @@ fn shared(features: Fingerprint) -> Arc<Shared> {
 /// A store in a folder that is removed with it.
 pub(crate) struct Place {
     pub(crate) store: Arc<Store>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(&folder.path().join("store"), &StoreKey::from_bytes([1; 32])).unwrap();
-        Self { store: Arc::new(store), _folder: folder }
+        Self { store: Arc::new(store), folder }
+    }
+
+    /// Closes the store and opens it again at once, which nobody else may have open.
+    pub(crate) fn open_again(self) -> Self {
+        let Self { store, folder } = self;
+        drop(store);
+        let store = Store::open(&folder.path().join("store"), &StoreKey::from_bytes([1; 32])).unwrap();
+        Self { store: Arc::new(store), folder }
     }
 
     /// Answered by this client, with four candidates and nothing personal.
