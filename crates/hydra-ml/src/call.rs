@@ -45,6 +45,11 @@ impl Call {
         }
     }
 
+    /// Whether it was ended: what was made from its answer is not to be said any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A client that panicked ends its own call and nobody else's.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,7 +12,7 @@ use hydra_store::Store;
 use hydra_types::{Record, Scope};
 
 use crate::builder::{Builder, Settings};
-use crate::stages::{Cpu, Prepared};
+use crate::stages::{Cpu, Done, Prepared};
 use crate::worker::Worker;
 use crate::{Answer, Ask, Feedback, FitReport, PersonalizeError};
 
@@ -59,7 +59,7 @@ impl Personalizer {
     /// together with those of the others that are there by then.
     pub async fn answer_many(&self, asks: Vec<Ask>) -> Vec<Result<Answer, PersonalizeError>> {
         let started = Instant::now();
-        let mut answers: Vec<Option<Result<Answer, PersonalizeError>>> = asks.iter().map(|_| None).collect();
+        let mut answers: Vec<Option<Result<Done, PersonalizeError>>> = asks.iter().map(|_| None).collect();
         // Until when anybody waits, whatever the worker does. Nobody's deadline is the end of it all where one has none.
         let last = asks.iter().try_fold(Duration::ZERO, |last, ask| Some(last.max(ask.deadline?)));
         let too_late = {
@@ -73,7 +73,9 @@ impl Personalizer {
             }
         };
         let missing = || if too_late { PersonalizeError::Deadline } else { PersonalizeError::Gone };
-        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(missing()))).collect()
+        let give_out =
+            |done: Done| if done.call.has_ended() { Err(PersonalizeError::Forgotten) } else { Ok(done.answer) };
+        answers.into_iter().map(|done| done.unwrap_or_else(|| Err(missing())).and_then(give_out)).collect()
     }
 
     /// Writes each answer into its place as soon as it is there; leaves places empty if the worker's thread is gone.
@@ -81,7 +83,7 @@ impl Personalizer {
         &self,
         asks: Vec<Ask>,
         started: Instant,
-        answers: &mut [Option<Result<Answer, PersonalizeError>>],
+        answers: &mut [Option<Result<Done, PersonalizeError>>],
     ) {
         let prepared = self.worker.run(move |cpu, awaited| cpu.prepare(asks, started, awaited)).await;
         let (sender, generated) = mpsc::unbounded();
@@ -96,6 +98,7 @@ impl Personalizer {
         let calls = join_all(calls);
         drop(sender);
         let mut generated = generated.ready_chunks(answers.len().max(1));
+        let mut groups = 0;
         let pick = async {
             while let Some(group) = generated.next().await {
                 let (mut places, mut answered) = (Vec::new(), Vec::new());
@@ -108,6 +111,7 @@ impl Personalizer {
                         Err(error) => answers[place] = Some(Err(error)),
                     }
                 }
+                groups += 1;
                 if !places.is_empty() {
                     let picked = self.worker.run(move |cpu, awaited| cpu.pick(answered, awaited)).await;
                     for (place, picked) in places.into_iter().zip(picked.unwrap_or_default()) {
@@ -118,6 +122,23 @@ impl Personalizer {
         };
         // The calls go on while the worker picks.
         join(calls, pick).await;
+        if groups > 1 {
+            self.look_again(answers).await;
+        }
+    }
+
+    /// Takes back answers that waited for slower ones while their user was forgotten, by whomever.
+    async fn look_again(&self, answers: &mut [Option<Result<Done, PersonalizeError>>]) {
+        let places = answers.iter().enumerate();
+        let done = places.filter_map(|(place, done)| Some((place, done.as_ref()?.as_ref().ok()?)));
+        let made_from: Vec<_> = done.map(|(place, done)| (place, done.scope.clone(), done.vault)).collect();
+        let forgotten = self.worker.run(move |cpu, _| {
+            let gone = made_from.into_iter().filter(|(_, scope, vault)| cpu.is_forgotten(scope, *vault));
+            gone.map(|(place, ..)| place).collect::<Vec<usize>>()
+        });
+        for place in forgotten.await.unwrap_or_default() {
+            answers[place] = Some(Err(PersonalizeError::Forgotten));
+        }
     }
 
     async fn generate(

@@ -19,7 +19,7 @@ use crate::call::Call;
 use crate::heads_in_store::HeadsInStore;
 use crate::memory::Memory;
 use crate::models::{AnyBody, AnyEncoder};
-use crate::{Ask, PersonalizeError, Trace};
+use crate::{Answer, Ask, PersonalizeError, Trace};
 
 /// A stage whose heads are in the store.
 pub(crate) type PersonalRerank = PersonalReranker<AnyBody, ResidentHeads<HeadsInStore>>;
@@ -66,6 +66,14 @@ pub(crate) struct Prepared {
     pub(crate) vault: Option<Vault>,
     pub(crate) call: Arc<Call>,
     pub(crate) trace: Trace,
+}
+
+/// A request that was answered, and what must still be so when the answer is given out.
+pub(crate) struct Done {
+    pub(crate) answer: Answer,
+    pub(crate) scope: Scope,
+    pub(crate) vault: Option<Vault>,
+    pub(crate) call: Arc<Call>,
 }
 
 impl Cpu {

@@ -5,9 +5,10 @@ use std::time::Instant;
 use hydra_adapter::{AdaptRequest, Adapted, Adapter, FirstCandidate, Standing, check_adapted};
 use hydra_heads::HeadChoice;
 use hydra_llm::Response;
-use hydra_types::Record;
+use hydra_store::Vault;
+use hydra_types::{Record, Scope};
 
-use super::{AdaptStage, Cpu, Prepared, together_or_alone};
+use super::{AdaptStage, Cpu, Done, Prepared, together_or_alone};
 use crate::ask::{CandidateTrace, Stage};
 use crate::heads_in_store::choose;
 use crate::worker::Awaited;
@@ -32,7 +33,7 @@ impl Cpu {
         &mut self,
         answered: Vec<(Prepared, Response)>,
         awaited: Awaited<'_>,
-    ) -> Vec<Result<Answer, PersonalizeError>> {
+    ) -> Vec<Result<Done, PersonalizeError>> {
         let begin = Instant::now();
         let answered: Vec<Result<Answered, PersonalizeError>> = answered
             .into_iter()
@@ -53,7 +54,7 @@ impl Cpu {
             return Vec::new();
         }
         let mut picked = self.adapt(answered.iter().flatten()).into_iter();
-        let mut answers: Vec<Result<Answer, PersonalizeError>> = answered
+        let mut done: Vec<Result<Done, PersonalizeError>> = answered
             .into_iter()
             .map(|answered| {
                 let answered = answered?;
@@ -63,10 +64,10 @@ impl Cpu {
             .collect();
         self.make_room();
         let adapt = begin.elapsed();
-        for answer in answers.iter_mut().flatten() {
-            answer.trace.times.adapt = adapt;
+        for done in done.iter_mut().flatten() {
+            done.answer.trace.times.adapt = adapt;
         }
-        answers
+        done
     }
 
     /// The candidates of all requests, weighed; with the first one best where the stage failed and may.
@@ -105,12 +106,17 @@ impl Cpu {
         Ok(adapted.into_iter().zip(heads).map(|(adapted, head)| Picked { adapted, head, skipped: false }).collect())
     }
 
-    fn finish(&self, answered: Answered, picked: Picked) -> Result<Answer, PersonalizeError> {
-        let Answered { prepared: Prepared { ask, started, vault, mut trace, .. }, mut candidates } = answered;
+    /// Whether data that lay in this vault when something was made from it is gone.
+    pub(crate) fn is_forgotten(&self, scope: &Scope, vault: Option<Vault>) -> bool {
+        vault.is_some() && self.store.vault(scope) != vault
+    }
+
+    fn finish(&self, answered: Answered, picked: Picked) -> Result<Done, PersonalizeError> {
+        let Answered { prepared: Prepared { ask, started, vault, call, mut trace, .. }, mut candidates } = answered;
         let Picked { adapted, head, skipped } = picked;
         ask.left(started)?;
         // At the very end, on the thread that forgets: nothing that was made from forgotten data leaves.
-        if vault.is_some() && self.store.vault(&ask.scope) != vault {
+        if self.is_forgotten(&ask.scope, vault) {
             return Err(PersonalizeError::Forgotten);
         }
         let has_scores = !skipped && !matches!(self.adapter, AdaptStage::None);
@@ -124,7 +130,8 @@ impl Cpu {
         trace.candidates.sort_by_key(|candidate| candidate.index);
         trace.heads.adapter = head;
         trace.skipped.extend(skipped.then_some(Stage::Adapt));
-        Ok(Answer { text: candidates.swap_remove(adapted.best()), trace })
+        let answer = Answer { text: candidates.swap_remove(adapted.best()), trace };
+        Ok(Done { answer, scope: ask.scope, vault, call })
     }
 }
 

@@ -2,11 +2,11 @@
 //! model.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex};
 
 use futures_channel::oneshot;
 use hydra_ml::adapter::{AdaptError, AdaptRequest, Adapted, Adapter, FirstCandidate};
-use hydra_ml::llm::{BoxFuture, Capabilities, Choice, LlmClient, LlmError, Request, Response, Usage};
+use hydra_ml::llm::{BoxFuture, Capabilities, Choice, LlmClient, LlmError, Request, Response, Usage, block_on};
 use hydra_ml::rerank::{FirstStage, Ranking, RerankError, RerankRequest, Reranker};
 use hydra_ml::types::ndarray::Array2;
 use hydra_ml::{Builder, Retrieval, TextEncoder};
@@ -29,7 +29,7 @@ pub(crate) struct Gate(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     calls: Vec<(Part, usize)>,
-    hold: Option<(Part, oneshot::Sender<()>, mpsc::Receiver<()>)>,
+    hold: Option<(Part, oneshot::Sender<()>, oneshot::Receiver<()>)>,
 }
 
 impl Gate {
@@ -40,9 +40,9 @@ impl Gate {
     }
 
     /// Holds the next call of this part. The first value is done when the call has begun; the call goes on when the second
-    /// one is dropped. A call of the client is held for ever.
-    pub(crate) fn hold(&self, part: Part) -> (oneshot::Receiver<()>, mpsc::Sender<()>) {
-        let ((begun, has_begun), (go_on, wait)) = (oneshot::channel(), mpsc::channel());
+    /// one is dropped. A call of the client waits without a thread.
+    pub(crate) fn hold(&self, part: Part) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((begun, has_begun), (go_on, wait)) = (oneshot::channel(), oneshot::channel());
         self.0.lock().unwrap().hold = Some((part, begun, wait));
         (has_begun, go_on)
     }
@@ -53,7 +53,7 @@ impl Gate {
     }
 
     /// Notes a call; what to wait for if it is held.
-    fn enter(&self, part: Part, count: usize) -> Option<mpsc::Receiver<()>> {
+    fn enter(&self, part: Part, count: usize) -> Option<oneshot::Receiver<()>> {
         let mut state = self.0.lock().unwrap();
         state.calls.push((part, count));
         let (_, begun, wait) = state.hold.take_if(|(held, ..)| *held == part)?;
@@ -64,7 +64,7 @@ impl Gate {
 
     fn pass(&self, part: Part, count: usize) {
         if let Some(wait) = self.enter(part, count) {
-            assert!(wait.recv().is_err(), "nothing is sent");
+            assert!(block_on(wait).is_err(), "nothing is sent");
         }
     }
 }
@@ -96,10 +96,10 @@ impl LlmClient for Gate {
 
     /// The last word of the query.
     fn complete(&self, request: Request) -> BoxFuture<'_, Result<Response, LlmError>> {
-        let held = self.enter(Part::Client, 1).is_some();
+        let held = self.enter(Part::Client, 1);
         Box::pin(async move {
-            if held {
-                std::future::pending::<()>().await;
+            if let Some(wait) = held {
+                assert!(wait.await.is_err(), "nothing is sent");
             }
             let prompt = prompt(&request);
             let word = prompt.split_whitespace().last().unwrap_or_default();

@@ -168,7 +168,7 @@ fn a_call_that_is_pending_when_its_user_is_forgotten_ends_and_its_siblings_do_no
     for user in [1, 2] {
         block_on(hydra.learn(&scope(user), vec![record(1, "rain")])).unwrap();
     }
-    // The first user's call stays pending for ever.
+    // The first user's call stays pending until the end of this test.
     let (begun, _go_on) = gate.hold(Part::Client);
     let asks = [1, 2].map(|user| Ask::new(&scope(user), "rain", day(9)));
     let answers = Box::pin(hydra.answer_many(asks.to_vec()));
@@ -205,6 +205,34 @@ fn who_is_forgotten_during_traffic_is_a_stranger_to_every_answer_that_follows() 
         for user in (0..USERS).filter(|&user| user != 1) {
             block_on(hydra.forget(&scope(user))).unwrap();
         }
+    }
+}
+
+#[test]
+fn an_answer_that_waits_for_a_slow_sibling_is_forgotten_with_its_user() {
+    let (place, gate) = (Place::new(), Gate::default());
+    let hydra = gate.pipeline(&place).build().unwrap();
+    for (round, somebody_else_forgets) in [false, true].into_iter().enumerate() {
+        for user in [1, 2] {
+            let id = u64::try_from(round).unwrap() + 1;
+            block_on(hydra.learn(&scope(user), vec![record(id, "rain")])).unwrap();
+        }
+        let (begun, go_on) = gate.hold(Part::Client);
+        let asks = [2, 1].map(|user| Ask::new(&scope(user), "rain", day(9)));
+        let answers = Box::pin(hydra.answer_many(asks.to_vec()));
+        let Either::Right((_, answers)) = block_on(select(answers, begun)) else { panic!("the client is held") };
+        // What the thread does in between is to pick for the first user.
+        block_on(hydra.fit(&scope(99))).unwrap();
+        assert_eq!(gate.calls().last(), Some(&(Part::Adapter, 1)));
+        if somebody_else_forgets {
+            place.store.forget(&scope(1)).unwrap();
+        } else {
+            block_on(hydra.forget(&scope(1))).unwrap();
+        }
+        drop(go_on);
+        let answers = block_on(answers);
+        assert!(answers[0].is_ok(), "{answers:?}");
+        assert!(matches!(answers[1], Err(PersonalizeError::Forgotten)), "{answers:?}");
     }
 }
 
