@@ -75,11 +75,7 @@ impl<B: Body, H: Heads> Adapter for PersonalAdapter<B, H> {
             for seen in distinct {
                 owners.push(request.scope.user());
                 names.push(request.head.name(request.scope));
-                pairs.push(self.template.pair(
-                    request.query,
-                    request.history,
-                    request.candidates[seen.candidate].trim(),
-                ));
+                pairs.push(self.template.pair(request.query, request.history, &request.candidates[seen.candidate]));
             }
         }
         let made = self.body.pair_features_of(&owners, &pairs).map_err(|error| AdaptError::Body(Box::new(error)))?;

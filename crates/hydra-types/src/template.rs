@@ -134,7 +134,8 @@ impl CandidateTemplate {
         Self::new("{{query}}\n{{history}}", "{{candidate}}", "{{input}} {{output}}").expect("a template that is tested")
     }
 
-    /// The two texts of `query`, the records of its prompt and one candidate.
+    /// The two texts of `query`, the records of its prompt and one candidate, without the blanks at its ends: language
+    /// models often begin with one, and candidates that differ in no more are one candidate.
     #[must_use]
     pub fn pair(&self, query: &str, history: &[&Record], candidate: &str) -> (String, String) {
         let line = |record: &&Record| {
@@ -145,7 +146,7 @@ impl CandidateTemplate {
         };
         let text = |place| match place {
             Place::History => history.iter().map(line).collect::<Vec<_>>().join("\n"),
-            Place::Candidate => candidate.to_owned(),
+            Place::Candidate => candidate.trim().to_owned(),
             _ => query.to_owned(),
         };
         (self.first.fill(text), self.second.fill(text))
@@ -345,6 +346,12 @@ mod tests {
         let record = Record::new(RecordId::new(1), Time::from_unix_millis(0), "{{query}}", "{{output}}{{");
         assert_eq!(RecordTemplate::with_output().pair("{{input}}", &record).0, "{{input}}");
         assert_eq!(RecordTemplate::with_output().pair("q", &record).1, "{{query}}\n{{output}}{{");
+    }
+
+    #[test]
+    fn blanks_around_a_candidate_are_not_seen() {
+        let template = CandidateTemplate::new("{{query}}", "<{{candidate}}>", "").unwrap();
+        assert_eq!(template.pair(" q ", &[], " dark comedy\n"), (" q ".into(), "<dark comedy>".into()));
     }
 
     #[test]
