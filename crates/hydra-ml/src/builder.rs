@@ -211,7 +211,7 @@ impl Builder {
             return Err(BuildError::NoPlaceForRecords);
         }
         let settings = cpu.settings.clone();
-        let worker = Worker::start(cpu).map_err(BuildError::Thread)?;
+        let worker = Worker::start(cpu, Cpu::make_room).map_err(BuildError::Thread)?;
         Ok(Personalizer { client, settings, worker })
     }
 }

@@ -98,7 +98,6 @@ impl Cpu {
         let entries = records.into_iter().zip(vectors).map(|(record, vector)| Entry::new(record, vector)).collect();
         self.history(scope)?.append(scope, entries)?;
         self.memory.weigh(scope)?;
-        self.make_room();
         Ok(())
     }
 
@@ -125,10 +124,7 @@ impl Cpu {
                 // Another handle on the store changed the user's data meanwhile.
                 Err(StoreError::Conflict { .. } | StoreError::Forgotten { .. }) => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => {
-                    self.make_room();
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
             }
         }
     }
@@ -175,7 +171,6 @@ impl Cpu {
             let features = personal.features(&pairs)?;
             report.adapter = fit_head(scope, vault, personal.heads_mut(), &features, &labels)?;
         }
-        self.make_room();
         Ok(report)
     }
 

@@ -122,3 +122,36 @@ const BYTES_A_USER: usize = 512;
 const BYTES_A_RECORD: usize = 512;
 /// A text, and the index of its words, for each byte of it. Measured: `cargo xtask bench pipeline`.
 const BYTES_A_TEXT_BYTE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use hydra_llm::{FenceKey, ScriptedClient, Template, block_on};
+    use hydra_store::StoreKey;
+    use hydra_types::RecordId;
+
+    use super::*;
+    use crate::{Feedback, PersonalizeError, Personalizer};
+
+    #[test]
+    fn feedback_that_is_refused_leaves_no_more_in_memory_than_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::create(&folder.path().join("store"), &StoreKey::from_bytes([1; 32])).unwrap());
+        let template: Template = serde_json::from_str(
+            r#"{"system": "", "user": "{{history}}{{query}}", "input_name": "in", "output_name": "out"}"#,
+        )
+        .unwrap();
+        let budget = 3 * BYTES_A_USER;
+        let hydra =
+            Personalizer::builder(store, ScriptedClient::answering(["never asked"]), template, FenceKey::new([2; 32]))
+                .keep_in_memory(budget)
+                .build()
+                .unwrap();
+        for user in 0..10 {
+            let scope = Scope::acting_for(UserId::new(user));
+            let refused = block_on(hydra.feedback(&scope, Feedback::record("rain", RecordId::new(1), true)));
+            assert!(matches!(refused, Err(PersonalizeError::NoSuchRecord { .. })));
+        }
+        let (bytes, users) = block_on(hydra.worker.run(|cpu, _| (cpu.memory.bytes, cpu.memory.users.len()))).unwrap();
+        assert_eq!((bytes, users), (budget, 3));
+    }
+}

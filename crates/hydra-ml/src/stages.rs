@@ -93,7 +93,7 @@ impl Cpu {
         self.memory.enter(scope);
     }
 
-    /// Drops the users who were served longest ago while memory holds more than it may.
+    /// Drops the users who were served longest ago while memory holds more than it may. The worker does so after every job.
     pub(crate) fn make_room(&mut self) {
         while let Some(user) = self.memory.oldest_over_budget() {
             self.drop_from_memory(user);

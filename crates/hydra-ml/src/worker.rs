@@ -28,8 +28,8 @@ impl<C> Clone for Worker<C> {
 }
 
 impl<C: Send + 'static> Worker<C> {
-    /// A thread that owns `cpu`.
-    pub(crate) fn start(cpu: C) -> std::io::Result<Self> {
+    /// A thread that owns `cpu`, and tidies it up after every job, however that ended.
+    pub(crate) fn start(cpu: C, tidy: fn(&mut C)) -> std::io::Result<Self> {
         let (sender, jobs) = mpsc::channel::<Job<C>>();
         let (alive, ended) = oneshot::channel();
         thread::Builder::new().name("hydra-personalizer".to_owned()).spawn(move || {
@@ -38,6 +38,7 @@ impl<C: Send + 'static> Worker<C> {
             let mut cpu = cpu;
             for job in jobs {
                 job(&mut cpu);
+                tidy(&mut cpu);
             }
         })?;
         Ok(Self { jobs: sender, ended: ended.shared() })

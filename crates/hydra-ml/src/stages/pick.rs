@@ -62,7 +62,6 @@ impl Cpu {
                 self.finish(answered, picked)
             })
             .collect();
-        self.make_room();
         let adapt = begin.elapsed();
         for done in done.iter_mut().flatten() {
             done.answer.trace.times.adapt = adapt;

@@ -68,7 +68,6 @@ impl Cpu {
                 self.write(found, started, reranked)
             })
             .collect();
-        self.make_room();
         let rerank = begin.elapsed();
         for row in rows.iter_mut().flatten() {
             row.trace.times = Times { retrieve, rerank, ..Times::default() };
