@@ -60,9 +60,9 @@ pub enum PersonalizeError {
     /// The store failed.
     #[error("the store failed")]
     Store(#[source] StoreError),
-    /// Feedback in the store that this version cannot read.
+    /// Feedback in the store that this version cannot read. What is wrong with it is not said, since that would quote it.
     #[error("a row of stored feedback does not read: a newer version may have written it, restore a snapshot")]
-    Feedback(#[source] serde_json::Error),
+    Feedback,
     /// The thread that does the work is gone: it panicked, which is a fault of ours or of a part that was given to it.
     #[error("the personalizer's thread is gone: make a new personalizer")]
     Gone,

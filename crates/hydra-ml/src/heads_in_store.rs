@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use hydra_heads::{Head, HeadChoice, HeadSource, ResidentHeads, Stamp, pack};
-use hydra_store::{Batch, Store, StoreError, Table, Vault};
+use hydra_store::{Batch, Store, StoreError, Table};
 use hydra_types::{Generation, Scope, UserId};
 
 use crate::HeadTrace;
 
 /// The heads of one stage, sealed in the store with the keys of their users.
 ///
-/// Beside each head lies its generation, how often it was fitted, so that a head which is in memory and was replaced since
+/// Beside each head lies its generation, how often one was put there, so that a head which is in memory and was replaced since
 /// is never used. It begins again when a user who was forgotten comes back: who keeps heads in memory drops a user's then.
 pub(crate) struct HeadsInStore {
     store: Arc<Store>,
@@ -22,19 +22,21 @@ impl HeadsInStore {
         Self { store, stage }
     }
 
-    fn generation_of(&self, scope: &Scope) -> Result<Option<Generation>, StoreError> {
+    /// How often a head was put here; none if there is none.
+    pub(crate) fn generation_of(&self, scope: &Scope) -> Result<Option<Generation>, StoreError> {
         let bytes = self.store.get(scope, GENERATIONS, self.stage.as_bytes())?;
         Ok(bytes.and_then(|bytes| Some(Generation::new(u64::from_be_bytes(bytes.try_into().ok()?)))))
     }
 
-    /// Puts a new head in the place of the old one, if the user's data is still in the vault that it was fitted on.
-    pub(crate) fn save(&self, scope: &Scope, within: Vault, head: &Head) -> Result<(), StoreError> {
+    /// The batch, and in it that this head takes the place of the old one.
+    ///
+    /// The batch must expect the generation that the user's data had before this call, or two heads could get one
+    /// generation, and one of them would stay in memory in the place of the other.
+    pub(crate) fn put(&self, batch: Batch, scope: &Scope, head: &Head) -> Result<Batch, StoreError> {
         let last = self.generation_of(scope)?;
-        let generation = last.map_or(Generation::FIRST, |last| Generation::new(last.get() + 1));
+        let generation = last.map_or(Generation::FIRST, Generation::next);
         let bytes = pack(head, Stamp { user: scope.user(), generation });
-        let batch = Batch::new(scope).within(within).put(HEADS, self.stage, bytes);
-        self.store.commit(&batch.put(GENERATIONS, self.stage, generation.get().to_be_bytes()))?;
-        Ok(())
+        Ok(batch.put(HEADS, self.stage, bytes).put(GENERATIONS, self.stage, generation.get().to_be_bytes()))
     }
 }
 

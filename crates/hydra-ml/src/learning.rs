@@ -1,8 +1,10 @@
 //! What changes what is known about a user.
 
-use hydra_heads::{ClassWeights, Features, Fit, FitRows, Outcome, Precision};
+use hydra_adapter::AdaptError;
+use hydra_heads::{ClassWeights, Features, Fit, FitRows, Head, Outcome, Precision, Shared};
+use hydra_rerank::RerankError;
 use hydra_retrieval::Entry;
-use hydra_store::{Batch, Scan, StoreError, Table, Vault};
+use hydra_store::{Batch, Scan, StoreError, Table};
 use hydra_types::{Generation, Record, RecordId, Scope};
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +66,8 @@ impl std::fmt::Debug for Feedback {
     }
 }
 
-/// What fitting a user's heads came to. None where the stage has no heads, or there is no feedback for it.
+/// What fitting a user's heads came to. None where the stage has no heads, or there is no feedback for it, and the head is
+/// what it was.
 #[derive(Clone, PartialEq, Debug, Default)]
 #[non_exhaustive]
 pub struct FitReport {
@@ -102,12 +105,9 @@ impl Cpu {
     }
 
     pub(crate) fn feedback(&mut self, scope: &Scope, feedback: &Feedback) -> Result<(), PersonalizeError> {
-        let bytes = serde_json::to_vec(feedback).map_err(PersonalizeError::Feedback)?;
-        loop {
-            // In this order: whatever happens after the generation was read, the commit is refused.
-            let vault = self.store.vault(scope);
-            let last = self.store.generation(scope)?.unwrap_or(Generation::new(0));
-            let view = self.history(scope)?.view(scope)?;
+        let bytes = serde_json::to_vec(feedback).expect("plain data");
+        self.commit(scope, |cpu, last, batch| {
+            let view = cpu.history(scope)?.view(scope)?;
             let named: &[u64] = match feedback {
                 Feedback::Record { record, .. } => std::slice::from_ref(record),
                 Feedback::Candidate { shown, .. } => shown,
@@ -116,34 +116,32 @@ impl Cpu {
                 return Err(PersonalizeError::NoSuchRecord { record: RecordId::new(record) });
             }
             // Each change of a user's data has a generation of its own, which makes it a number for the row.
-            let mut batch = Batch::new(scope).expecting(last).put(FEEDBACK, last.get().to_be_bytes(), bytes.as_slice());
-            if let Some(vault) = vault {
-                batch = batch.within(vault);
-            }
-            match self.store.commit(&batch) {
-                // Another handle on the store changed the user's data meanwhile.
-                Err(StoreError::Conflict { .. } | StoreError::Forgotten { .. }) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(()),
-            }
-        }
+            Ok(((), Some(batch.put(FEEDBACK, last.get().to_be_bytes(), bytes.as_slice()))))
+        })
     }
 
     pub(crate) fn fit(&mut self, scope: &Scope) -> Result<FitReport, PersonalizeError> {
-        let Some(vault) = self.store.vault(scope) else {
-            return Ok(FitReport::default());
-        };
+        self.commit(
+            scope,
+            |cpu, last, batch| {
+                if last == NO_DATA { Ok((FitReport::default(), None)) } else { cpu.fit_heads(scope, batch) }
+            },
+        )
+    }
+
+    /// Fits the heads that there is feedback for, and puts them into the batch; none if there are none.
+    fn fit_heads(&mut self, scope: &Scope, mut batch: Batch) -> Result<(FitReport, Option<Batch>), PersonalizeError> {
         let rows = self.store.scan(Scan::new(scope, FEEDBACK))?;
-        let feedback: Vec<Feedback> = rows
-            .iter()
-            .map(|(_, value)| serde_json::from_slice(value).map_err(PersonalizeError::Feedback))
-            .collect::<Result<_, _>>()?;
+        // What serde says would quote the text.
+        let read = |(_, value): &(_, Vec<u8>)| serde_json::from_slice(value).map_err(|_| PersonalizeError::Feedback);
+        let feedback: Vec<Feedback> = rows.iter().map(read).collect::<Result<_, _>>()?;
         self.history(scope)?;
         let view = self.memory.view(scope)?;
         let of = |id: &u64| view.record(RecordId::new(*id));
 
         let mut report = FitReport::default();
         if let RerankStage::Personal(personal) = &mut self.reranker {
+            let is_asked = feedback.iter().any(|feedback| matches!(feedback, Feedback::Record { .. }));
             // Records that were deleted since teach nothing any more.
             let (pairs, labels): (Vec<_>, Vec<_>) = feedback
                 .iter()
@@ -154,8 +152,15 @@ impl Cpu {
                     Feedback::Candidate { .. } => None,
                 })
                 .unzip();
-            let features = personal.features(&pairs)?;
-            report.reranker = fit_head(scope, vault, personal.heads_mut(), &features, &labels)?;
+            // A head that was fitted on nothing but those is the prior head again.
+            if !labels.is_empty() || (is_asked && personal.heads_mut().source().generation_of(scope)?.is_some()) {
+                let features = personal.features(&pairs)?;
+                let heads = personal.heads_mut();
+                let features = Features::new(heads.shared().body(), &features).map_err(RerankError::Features)?;
+                let (head, fitted) = fit_head(heads.shared(), features, &labels)?;
+                batch = heads.source().put(batch, scope, &head)?;
+                report.reranker = Some(fitted);
+            }
         }
         if let AdaptStage::Personal(personal) = &mut self.adapter {
             let (pairs, labels): (Vec<_>, Vec<_>) = feedback
@@ -168,10 +173,39 @@ impl Cpu {
                     Feedback::Record { .. } => None,
                 })
                 .unzip();
-            let features = personal.features(&pairs)?;
-            report.adapter = fit_head(scope, vault, personal.heads_mut(), &features, &labels)?;
+            if !labels.is_empty() {
+                let features = personal.features(&pairs)?;
+                let heads = personal.heads_mut();
+                let features = Features::new(heads.shared().body(), &features).map_err(AdaptError::Features)?;
+                let (head, fitted) = fit_head(heads.shared(), features, &labels)?;
+                batch = heads.source().put(batch, scope, &head)?;
+                report.adapter = Some(fitted);
+            }
         }
-        Ok(report)
+        let is_any = report.reranker.is_some() || report.adapter.is_some();
+        Ok((report, is_any.then_some(batch)))
+    }
+
+    /// Commits what `make` puts into a batch on top of what is stored now, if anything. It is given the generation of that,
+    /// and asked again if another handle on the store changed the user's data meanwhile.
+    fn commit<T>(
+        &mut self,
+        scope: &Scope,
+        mut make: impl FnMut(&mut Self, Generation, Batch) -> Result<(T, Option<Batch>), PersonalizeError>,
+    ) -> Result<T, PersonalizeError> {
+        loop {
+            // In this order: whatever happens after the generation was read, the commit is refused.
+            let (batch, last) = match self.store.vault(scope) {
+                Some(vault) => (Batch::new(scope).within(vault), self.store.generation(scope)?.unwrap_or(NO_DATA)),
+                None => (Batch::new(scope), NO_DATA),
+            };
+            let (made, batch) = make(self, last, batch.expecting(last))?;
+            let Some(batch) = batch else { return Ok(made) };
+            match self.store.commit(&batch) {
+                Err(StoreError::Conflict { .. }) => {}
+                committed => return Ok(committed.map(|_| made)?),
+            }
+        }
     }
 
     pub(crate) fn forget(&mut self, scope: &Scope) -> Result<(), PersonalizeError> {
@@ -187,23 +221,14 @@ impl Cpu {
     }
 }
 
-/// Fits one head and puts it into the store; nothing without rows.
-fn fit_head(
-    scope: &Scope,
-    vault: Vault,
-    heads: &mut hydra_heads::ResidentHeads<crate::heads_in_store::HeadsInStore>,
-    features: &hydra_types::ndarray::Array2<f32>,
-    labels: &[bool],
-) -> Result<Option<FittedStage>, PersonalizeError> {
-    if labels.is_empty() {
-        return Ok(None);
-    }
-    let shared = std::sync::Arc::clone(heads.shared());
-    let features = Features::new(shared.body(), features).map_err(hydra_rerank::RerankError::Features)?;
+/// Fits one head, as it is stored.
+fn fit_head(shared: &Shared, features: Features<'_>, labels: &[bool]) -> Result<(Head, FittedStage), PersonalizeError> {
     let rows = FitRows::new(features, labels, ClassWeights::Equal)?;
-    let fitted = Fit::linear().run(&shared, &rows)?;
-    heads.source().save(scope, vault, &fitted.head.to_precision(Precision::Int8))?;
-    Ok(Some(FittedStage { rows: labels.len(), outcome: fitted.outcome }))
+    let fitted = Fit::linear().run(shared, &rows)?;
+    let stage = FittedStage { rows: labels.len(), outcome: fitted.outcome };
+    Ok((fitted.head.to_precision(Precision::Int8), stage))
 }
 
 const FEEDBACK: Table = Table::new("feedback");
+/// Of a user about whom nothing is stored.
+const NO_DATA: Generation = Generation::new(0);

@@ -193,10 +193,11 @@ impl Personalizer {
         self.worker.run(move |cpu, _| cpu.feedback(&scope, &feedback)).await?
     }
 
-    /// Fits the user's heads on all their feedback: the personal reranker's, the personal adapter's, or both.
+    /// Fits the user's heads on all their feedback: the personal reranker's, the personal adapter's, or both. A stage that
+    /// there is no feedback for keeps its head.
     ///
     /// # Errors
-    /// [`PersonalizeError`]; the heads are then what they were.
+    /// [`PersonalizeError`]; both heads are then what they were.
     pub async fn fit(&self, scope: &Scope) -> Result<FitReport, PersonalizeError> {
         let scope = scope.clone();
         self.worker.run(move |cpu, _| cpu.fit(&scope)).await?

@@ -155,7 +155,8 @@ impl Body for ShortSighted {
 #[test]
 fn the_trace_says_which_head_served_and_what_was_not_read() {
     let (place, ada) = (Place::new(), scope(1));
-    let hydra = place.personal_on(ShortSighted, answering(3, &["wet", "a long candidate"])).build().unwrap();
+    let hydra =
+        place.personal_on(answering(3, &["wet", "a long candidate"]), ShortSighted, ShortSighted).build().unwrap();
     block_on(hydra.learn(&ada, vec![record(1, "rain"), record(2, "rain for days")])).unwrap();
     let ask = || block_on(hydra.answer(Ask::new(&ada, "rain", day(9)))).unwrap().trace;
     let trace = ask();

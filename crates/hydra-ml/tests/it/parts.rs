@@ -178,7 +178,7 @@ fn rankings_that_are_none_are_an_error_of_those_concerned() {
     let builder = || place.plain(answering(9, &["wet"])).reranker(Careless);
     check(builder, &["rain foreign", "rain short", "rain lost"], is_rerank, Stage::Rerank);
     let place = Place::new();
-    let builder = || place.personal_on(Lossy, answering(9, &["wet"]));
+    let builder = || place.personal_on(answering(9, &["wet"]), Lossy, Lossy);
     check(builder, &["rain lost", "rain uncounted"], is_rerank, Stage::Rerank);
 }
 

@@ -60,8 +60,33 @@ impl TextEncoder for Words {
     }
 }
 
+/// [`Words`], with something done to each call of it.
+pub(crate) struct Watched<W>(pub(crate) W);
+
+impl<W: FnMut(&[(String, String)], &mut PairFeatures)> Body for Watched<W> {
+    type Error = Broken;
+
+    fn fingerprint(&self) -> Fingerprint {
+        Body::fingerprint(&Words)
+    }
+
+    fn hidden(&self) -> usize {
+        Words.hidden()
+    }
+
+    fn rows_interact(&self) -> bool {
+        Body::rows_interact(&Words)
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Broken> {
+        let mut made = Words.pair_features(pairs)?;
+        (self.0)(pairs, &mut made);
+        Ok(made)
+    }
+}
+
 /// A prior head that cares for nothing.
-fn shared(features: Fingerprint) -> Arc<Shared> {
+pub(crate) fn shared(features: Fingerprint) -> Arc<Shared> {
     Arc::new(Shared::new(features, Weights::linear(&[0.0; WORDS.len()], 0.0).unwrap()).unwrap())
 }
 
@@ -110,21 +135,23 @@ impl Place {
 
     /// The same with any client.
     pub(crate) fn personal_with(&self, client: impl LlmClient + 'static) -> Builder {
-        self.personal_on(Words, client)
+        self.personal_on(client, Words, Words)
     }
 
-    /// The same on any body with the features of [`Words`].
-    pub(crate) fn personal_on<B: Body + Clone + Send + 'static>(
+    /// The same on any bodies that make three numbers.
+    pub(crate) fn personal_on(
         &self,
-        body: B,
         client: impl LlmClient + 'static,
+        reranker: impl Body + Send + 'static,
+        adapter: impl Body + Send + 'static,
     ) -> Builder {
         let (records, candidates) = (RecordTemplate::input_only(), CandidateTemplate::query_only());
-        let fingerprint = body.fingerprint();
+        let for_records = shared(records.features_of(reranker.fingerprint()));
+        let for_candidates = shared(candidates.features_of(adapter.fingerprint()));
         self.plain_with(client)
-            .personal_reranker(body.clone(), shared(records.features_of(fingerprint)), records)
+            .personal_reranker(reranker, for_records, records)
             .unwrap()
-            .personal_adapter(body, shared(candidates.features_of(fingerprint)), candidates)
+            .personal_adapter(adapter, for_candidates, candidates)
             .unwrap()
     }
 }
