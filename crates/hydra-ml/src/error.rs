@@ -1,12 +1,14 @@
 //! Why there is no answer.
 
 use hydra_adapter::AdaptError;
-use hydra_heads::{FitError, RowsError};
+use hydra_heads::{BindError, FitError, RowsError, UnpackError};
 use hydra_llm::{LlmError, PromptError};
 use hydra_rerank::RerankError;
 use hydra_retrieval::{HistoryError, SearchError, StoredHistoryError};
 use hydra_store::StoreError;
-use hydra_types::RecordId;
+use hydra_types::{Generation, RecordId, UserId};
+
+use crate::Stage;
 
 /// Why something was not answered, learned or forgotten. Shows no text of any query, record or answer.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,36 @@ pub enum PersonalizeError {
     /// Feedback in the store that this version cannot read. What is wrong with it is not said, since that would quote it.
     #[error("a row of stored feedback does not read: a newer version may have written it, restore a snapshot")]
     Feedback,
+    /// A head for a stage that has none.
+    #[error("the stage {stage:?} has no heads: give the builder a personal one")]
+    NoHeads {
+        /// Which stage.
+        stage: Stage,
+    },
+    /// Bytes that are no user's head.
+    #[error("the bytes are no packed head")]
+    Packed(#[from] UnpackError),
+    /// A head of somebody else.
+    #[error("the head is of user {got}, the scope of user {expected}: install each head in its own user's scope")]
+    ForeignHead {
+        /// Whose scope it is.
+        expected: UserId,
+        /// Whose head it is.
+        got: UserId,
+    },
+    /// A head for another body, prior head or template.
+    #[error("the head does not belong to this stage")]
+    HeadElsewhere(#[from] BindError),
+    /// A head of a user who was forgotten since.
+    #[error(
+        "the head was fitted on generation {got}, the data are of {expected}: the user was forgotten, fit it again"
+    )]
+    StaleHead {
+        /// Of the user's data.
+        expected: Generation,
+        /// Of the data that the head was fitted on.
+        got: Generation,
+    },
     /// The thread that does the work is gone: it panicked, which is a fault of ours or of a part that was given to it.
     #[error("the personalizer's thread is gone: make a new personalizer")]
     Gone,

@@ -1,15 +1,15 @@
 //! What changes what is known about a user.
 
 use hydra_adapter::AdaptError;
-use hydra_heads::{ClassWeights, Features, Fit, FitRows, Head, Outcome, Precision, Shared};
+use hydra_heads::{ClassWeights, Features, Fit, FitRows, Head, Outcome, Precision, Shared, unpack};
 use hydra_rerank::RerankError;
 use hydra_retrieval::Entry;
 use hydra_store::{Batch, Scan, StoreError, Table};
 use hydra_types::{Generation, Record, RecordId, Scope};
 use serde::{Deserialize, Serialize};
 
-use crate::PersonalizeError;
 use crate::stages::{AdaptStage, Cpu, RerankStage};
+use crate::{PersonalizeError, Stage};
 
 /// What a user, or whoever watched, thought of what they got. `Debug` shows no text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +184,28 @@ impl Cpu {
         }
         let is_any = report.reranker.is_some() || report.adapter.is_some();
         Ok((report, is_any.then_some(batch)))
+    }
+
+    pub(crate) fn install(&mut self, scope: &Scope, stage: Stage, packed: &[u8]) -> Result<(), PersonalizeError> {
+        let (stamp, head) = unpack(packed)?;
+        if stamp.user != scope.user() {
+            return Err(PersonalizeError::ForeignHead { expected: scope.user(), got: stamp.user });
+        }
+        self.commit(scope, |cpu, last, batch| {
+            let heads = match (stage, &mut cpu.reranker, &mut cpu.adapter) {
+                (Stage::Rerank, RerankStage::Personal(personal), _) => personal.heads_mut(),
+                (Stage::Adapt, _, AdaptStage::Personal(personal)) => personal.heads_mut(),
+                _ => return Err(PersonalizeError::NoHeads { stage }),
+            };
+            heads.shared().check(&head)?;
+            // The same once more for width and kind, which bytes may say otherwise than their checksums do.
+            heads.shared().head(head.weights().clone())?;
+            // Generations begin again after forgetting, so this head was fitted on what is forgotten.
+            if stamp.generation > last {
+                return Err(PersonalizeError::StaleHead { expected: last, got: stamp.generation });
+            }
+            Ok(((), Some(heads.source().put(batch, scope, &head)?)))
+        })
     }
 
     /// Commits what `make` puts into a batch on top of what is stored now, if anything. It is given the generation of that,

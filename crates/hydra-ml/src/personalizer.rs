@@ -14,7 +14,7 @@ use hydra_types::{Record, Scope};
 use crate::builder::{Builder, Settings};
 use crate::stages::{Cpu, Done, Prepared};
 use crate::worker::Worker;
-use crate::{Answer, Ask, Feedback, FitReport, PersonalizeError};
+use crate::{Answer, Ask, Feedback, FitReport, PersonalizeError, Stage};
 
 /// HYDRA composed: retrieve, rerank, prompt, ask, adapt.
 ///
@@ -193,14 +193,29 @@ impl Personalizer {
         self.worker.run(move |cpu, _| cpu.feedback(&scope, &feedback)).await?
     }
 
-    /// Fits the user's heads on all their feedback: the personal reranker's, the personal adapter's, or both. A stage that
-    /// there is no feedback for keeps its head.
+    /// Fits the user's heads on all their feedback: the personal reranker's, the personal adapter's, or both, in the place of
+    /// those that were fitted or [installed](Self::install) before. A stage that there is no feedback for keeps its head.
     ///
     /// # Errors
     /// [`PersonalizeError`]; both heads are then what they were.
     pub async fn fit(&self, scope: &Scope) -> Result<FitReport, PersonalizeError> {
         let scope = scope.clone();
         self.worker.run(move |cpu, _| cpu.fit(&scope)).await?
+    }
+
+    /// Puts a head that was fitted elsewhere in the place of the user's own: one that [`hydra_heads::pack`] wrote, for
+    /// instance in a `PackedHead` of hydra-train. The next answer is served by it.
+    ///
+    /// Its stamp says whose it is, and on which generation of the user's data in the store it was fitted: that keeps a head
+    /// out which was fitted before the user was forgotten, unless the user came back and has changed as often again. So
+    /// drop with a user's data the heads that are not installed yet.
+    ///
+    /// # Errors
+    /// [`PersonalizeError`] if the stage has no heads, if it is another user's head, damaged, for another body, prior head
+    /// or template, or of a generation that the user's data has not reached; the user's head is then what it was.
+    pub async fn install(&self, scope: &Scope, stage: Stage, packed: Vec<u8>) -> Result<(), PersonalizeError> {
+        let scope = scope.clone();
+        self.worker.run(move |cpu, _| cpu.install(&scope, stage, &packed)).await?
     }
 
     /// Forgets everything about a user: history, feedback and heads, on disk and in memory.

@@ -60,7 +60,8 @@ pub struct PackedHead {
     pub stamp: Stamp,
     /// Where it belongs.
     pub slot: HeadSlot,
-    /// The head as [`hydra_heads::pack`] writes it. To be sealed in the user's own scope by whoever stores it.
+    /// The head as [`hydra_heads::pack`] writes it. To be sealed in the user's own scope by whoever stores it, as
+    /// `install` of hydra-ml's `Personalizer` does.
     pub bytes: Vec<u8>,
     /// What is known about the fit. If nothing could be learned the head is exactly the prior head, and
     /// [`Fitted::outcome`] says why. Its head is in the precision of `bytes`.

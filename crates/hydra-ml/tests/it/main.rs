@@ -6,6 +6,8 @@ mod deadlines;
 #[cfg(feature = "experiment")]
 mod experiment;
 mod gate;
+#[cfg(feature = "experiment")]
+mod install;
 mod isolation;
 mod learning;
 mod parts;
