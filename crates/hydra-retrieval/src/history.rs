@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
-use hydra_types::{Record, RecordId, Scope, Time, UserId};
+use hydra_types::{Fingerprint, Record, RecordId, Scope, Time, UserId};
 
 #[cfg(feature = "store")]
 pub use stored::{StoredHistory, StoredHistoryError};
@@ -78,6 +78,9 @@ pub struct HistoryParams {
     pub bm25: Bm25Params,
     /// How the graph is made, where there is one.
     pub hnsw: HnswParams,
+    /// Which encoder the vectors are of. A history that is stored keeps it, and does not open for another one: vectors of
+    /// two encoders mean nothing to each other, also where they have one width. With none, the width alone is compared.
+    pub encoder: Option<Fingerprint>,
 }
 
 /// How a history's vectors are searched. The number of results is the same in each.

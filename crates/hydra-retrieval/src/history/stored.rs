@@ -5,7 +5,7 @@ mod rows;
 use std::sync::Arc;
 
 use hydra_store::{Batch, Scan, Store, StoreError, Vault};
-use hydra_types::{Generation, RecordId, Scope};
+use hydra_types::{Fingerprint, Generation, RecordId, Scope};
 
 use self::rows::{HISTORY, Header, RECORDS, VECTORS};
 use super::{Entry, History, HistoryError, HistoryParams, View};
@@ -50,6 +50,8 @@ pub struct StoredHistory {
     /// What is shown of a user who was forgotten since.
     nothing: History,
     seen: Seen,
+    /// Which encoder the vectors are of: as stored, or as asked for where none are.
+    encoder: Option<Fingerprint>,
 }
 
 /// Which stored history lies in memory. No two that differ are equal: a vault is never used for two lives of a user, and
@@ -77,6 +79,16 @@ pub enum StoredHistoryError {
         stored: usize,
         /// Dimensions that were asked for.
         asked: usize,
+    },
+    /// The history was stored with vectors of another encoder that has as many dimensions.
+    #[error(
+        "the stored vectors are of encoder {stored}, not {asked}: use their encoder, or delete the records and append them with vectors of the other"
+    )]
+    Encoder {
+        /// The encoder of what is stored.
+        stored: Fingerprint,
+        /// The encoder that was asked for.
+        asked: Fingerprint,
     },
     /// A later version of this crate wrote the history.
     #[error("the stored history has format {got} and this version reads up to {known}: update hydra-retrieval")]
@@ -109,7 +121,7 @@ impl StoredHistory {
     ) -> Result<Self, StoredHistoryError> {
         let nothing = History::new(scope, dimensions, params)?;
         let seen = Seen { vault: None, changes: 0 };
-        let mut opened = Self { store, history: nothing.clone(), nothing, seen };
+        let mut opened = Self { store, history: nothing.clone(), nothing, seen, encoder: None };
         opened.load(scope)?;
         Ok(opened)
     }
@@ -223,8 +235,8 @@ impl StoredHistory {
                 batch = batch.within(vault);
             }
             let Some(batch) = make(&self.history, batch)? else { return Ok(true) };
-            let header =
-                Header { dimensions: self.history.space.table.rows.dimensions(), changes: self.seen.changes + 1 };
+            let dimensions = self.history.space.table.rows.dimensions();
+            let header = Header { dimensions, encoder: self.encoder, changes: self.seen.changes + 1 };
             match self.store.commit(&batch.put(HISTORY, rows::HEADER_SLOT, header.write())) {
                 Err(StoreError::Conflict { .. } | StoreError::Forgotten { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -253,14 +265,16 @@ impl StoredHistory {
             }
         };
         let mut history = self.nothing.clone();
-        let changes = match rows::read(scanned, history.space.table.rows.dimensions())? {
+        let asked = history.params.encoder;
+        let (changes, encoder) = match rows::read(scanned, history.space.table.rows.dimensions(), asked)? {
             Some((header, entries)) => {
+                let encoder = if entries.is_empty() { asked } else { header.encoder.or(asked) };
                 history.append(scope, entries)?;
-                header.changes
+                (header.changes, encoder)
             }
-            None => 0,
+            None => (0, asked),
         };
-        (self.history, self.seen) = (history, Seen { vault, changes });
+        (self.history, self.seen, self.encoder) = (history, Seen { vault, changes }, encoder);
         Ok(())
     }
 }

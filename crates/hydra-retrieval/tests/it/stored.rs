@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hydra_retrieval::*;
 use hydra_store::{Batch, Store, StoreKey, Table};
-use hydra_types::{RecordId, Scope, Scored, UserId};
+use hydra_types::{Fingerprint, RecordId, Scope, Scored, UserId};
 use proptest::prelude::*;
 
 use super::history::{DIMENSIONS, entry, text, vector};
@@ -228,6 +228,36 @@ fn a_history_of_vectors_of_another_encoder_is_refused() {
     assert!(matches!(other, Err(StoredHistoryError::Dimensions { stored: DIMENSIONS, asked: 384 })));
     // Another user's is not in the way.
     StoredHistory::open(store, &scope(2), 384, HistoryParams::default()).unwrap();
+}
+
+#[test]
+fn a_history_of_vectors_of_another_encoder_of_the_same_width_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::create(&place.path().join("store"), &key()).unwrap());
+    let open_with = |encoder: Option<u8>| {
+        let mut params = HistoryParams::default();
+        params.encoder = encoder.map(|encoder| Fingerprint::new([encoder; 32]));
+        StoredHistory::open(Arc::clone(&store), &scope(1), DIMENSIONS, params)
+    };
+    // Stored before encoders were named: it is read, and is the encoder's with which it is changed next.
+    open(&store, 1).append(&scope(1), vec![entry(1, 1, 5)]).unwrap();
+    let mut late = open_with(Some(2)).unwrap();
+    open_with(Some(1)).unwrap().append(&scope(1), vec![entry(1, 2, 6)]).unwrap();
+    let is_refused = |error: &StoredHistoryError| {
+        let (expected, other) = (Fingerprint::new([1; 32]), Fingerprint::new([2; 32]));
+        matches!(error, StoredHistoryError::Encoder { stored, asked } if (*stored, *asked) == (expected, other))
+    };
+    assert!(is_refused(&open_with(Some(2)).unwrap_err()));
+    assert!(is_refused(&late.append(&scope(1), vec![entry(1, 3, 7)]).unwrap_err()));
+    // Whoever names none changes nothing about it.
+    open_with(None).unwrap().delete(&scope(1), &[RecordId::new(2)]).unwrap();
+    assert!(is_refused(&open_with(Some(2)).unwrap_err()));
+    assert_eq!(open_with(Some(1)).unwrap().view(&scope(1)).unwrap().len(), 1);
+
+    // Where no vector is left, there is nothing to compare with.
+    open_with(None).unwrap().delete(&scope(1), &[RecordId::new(1)]).unwrap();
+    open_with(Some(2)).unwrap().append(&scope(1), vec![entry(1, 1, 5)]).unwrap();
+    assert!(matches!(open_with(Some(1)), Err(StoredHistoryError::Encoder { .. })));
 }
 
 #[test]

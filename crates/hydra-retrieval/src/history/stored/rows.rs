@@ -5,7 +5,7 @@
 //! there.
 
 use hydra_store::{Batch, Row, Table};
-use hydra_types::{Record, RecordId, Time};
+use hydra_types::{Fingerprint, Record, RecordId, Time};
 use serde::{Deserialize, Serialize};
 
 use super::StoredHistoryError;
@@ -25,6 +25,8 @@ pub(super) const HEADER_SLOT: &[u8] = b"header";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Header {
     pub(super) dimensions: usize,
+    /// Which encoder the vectors are of, if that was ever said.
+    pub(super) encoder: Option<Fingerprint>,
     /// How often the history was changed.
     pub(super) changes: u64,
 }
@@ -34,6 +36,8 @@ pub(super) struct Header {
 struct StoredHeader {
     format: u32,
     dimensions: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    encoder: Option<Fingerprint>,
     changes: u64,
 }
 
@@ -51,8 +55,8 @@ struct StoredRecord<'a> {
 
 impl Header {
     pub(super) fn write(self) -> Vec<u8> {
-        let Self { dimensions, changes } = self;
-        json(&StoredHeader { format: FORMAT, dimensions, changes })
+        let Self { dimensions, encoder, changes } = self;
+        json(&StoredHeader { format: format_of(encoder), dimensions, encoder, changes })
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, StoredHistoryError> {
@@ -65,9 +69,14 @@ impl Header {
         if format > FORMAT {
             return Err(StoredHistoryError::Newer { got: format, known: FORMAT });
         }
-        let StoredHeader { dimensions, changes, .. } = serde_json::from_slice(bytes).map_err(|_| damaged("header"))?;
+        let StoredHeader { dimensions, encoder, changes, .. } =
+            serde_json::from_slice(bytes).map_err(|_| damaged("header"))?;
         // The one after it must exist, or the history could never be changed again.
-        if format == FORMAT && changes < u64::MAX { Ok(Self { dimensions, changes }) } else { Err(damaged("header")) }
+        if format == format_of(encoder) && changes < u64::MAX {
+            Ok(Self { dimensions, encoder, changes })
+        } else {
+            Err(damaged("header"))
+        }
     }
 }
 
@@ -90,10 +99,12 @@ pub(super) fn delete(batch: Batch, id: RecordId) -> Batch {
     batch.delete(RECORDS, slot(id)).delete(VECTORS, slot(id))
 }
 
-/// The history in the rows of its three tables, in their order; none if there is no row.
+/// The history in the rows of its three tables, in their order; none if there is no row. Encoders are compared where both
+/// are known and there is a vector.
 pub(super) fn read(
     tables: Vec<Vec<Row>>,
     dimensions: usize,
+    encoder: Option<Fingerprint>,
 ) -> Result<Option<(Header, Vec<Entry>)>, StoredHistoryError> {
     let [header, records, vectors] = <[Vec<Row>; 3]>::try_from(tables).expect("three scans have three answers");
     let header = match header.as_slice() {
@@ -103,6 +114,12 @@ pub(super) fn read(
     };
     if header.dimensions != dimensions {
         return Err(StoredHistoryError::Dimensions { stored: header.dimensions, asked: dimensions });
+    }
+    if let (Some(stored), Some(asked)) = (header.encoder, encoder)
+        && stored != asked
+        && !vectors.is_empty()
+    {
+        return Err(StoredHistoryError::Encoder { stored, asked });
     }
     if records.len() != vectors.len() {
         return Err(damaged("number of vectors"));
@@ -150,7 +167,12 @@ fn damaged(part: &'static str) -> StoredHistoryError {
     StoredHistoryError::Damaged { part }
 }
 
-const FORMAT: u32 = 1;
+/// The format of a header that names its encoder, and of one that does not, as all did once.
+fn format_of(encoder: Option<Fingerprint>) -> u32 {
+    if encoder.is_some() { FORMAT } else { 1 }
+}
+
+const FORMAT: u32 = 2;
 
 #[cfg(test)]
 mod tests;

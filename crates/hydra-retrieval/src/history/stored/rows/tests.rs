@@ -18,7 +18,7 @@ fn stored(entries: &[Entry]) -> Vec<Vec<Row>> {
     let place = tempfile::tempdir().unwrap();
     let store = Store::create(&place.path().join("store"), &StoreKey::from_bytes([1; 32])).unwrap();
     let scope = Scope::acting_for(UserId::new(1));
-    let header = Header { dimensions: DIMENSIONS, changes: 1 };
+    let header = Header { dimensions: DIMENSIONS, encoder: None, changes: 1 };
     let batch = Batch::new(&scope).put(HISTORY, HEADER_SLOT, header.write());
     store.commit(&entries.iter().fold(batch, put)).unwrap();
     store.scan_many(&[HISTORY, RECORDS, VECTORS].map(|table| Scan::new(&scope, table))).unwrap()
@@ -35,6 +35,14 @@ fn a_record_is_stored_in_a_form_that_people_can_read() {
     assert_eq!(rows[2], [(vec![0, 0, 0, 0, 0, 0, 1, 2], vector.to_vec())]);
 }
 
+#[test]
+fn a_header_names_its_encoder() {
+    let header = Header { dimensions: 3, encoder: Some(Fingerprint::new([10; 32])), changes: 1 };
+    let text = format!(r#"{{"format":2,"dimensions":3,"encoder":"{}","changes":1}}"#, "0a".repeat(32));
+    assert_eq!(header.write(), text.as_bytes());
+    assert_eq!(Header::read(text.as_bytes()).unwrap(), header);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
@@ -43,8 +51,8 @@ proptest! {
     ) {
         let entries: Vec<Entry> =
             texts.iter().map(|(&id, (millis, tags, input, output))| entry_of(id, *millis, *tags, input, output)).collect();
-        let (header, read) = read(stored(&entries), DIMENSIONS).unwrap().unwrap();
-        prop_assert_eq!(header, Header { dimensions: DIMENSIONS, changes: 1 });
+        let (header, read) = read(stored(&entries), DIMENSIONS, None).unwrap().unwrap();
+        prop_assert_eq!(header, Header { dimensions: DIMENSIONS, encoder: None, changes: 1 });
         prop_assert_eq!(read, entries);
     }
 }
@@ -56,7 +64,7 @@ fn every_prefix_and_every_flipped_bit_is_an_error_or_a_history() {
     let mut try_with = |table: usize, nth: usize, change: &dyn Fn(&mut Row)| {
         let mut rows = rows.clone();
         change(&mut rows[table][nth]);
-        match read(rows, DIMENSIONS) {
+        match read(rows, DIMENSIONS, None) {
             Ok(Some((_, entries))) => assert_eq!(entries.len(), 2),
             Ok(None) => panic!("there are rows"),
             Err(_) => errors += 1,
@@ -85,7 +93,7 @@ fn what_is_wrong_is_said() {
     let error = |change: &dyn Fn(&mut Vec<Vec<Row>>)| {
         let mut rows = rows.clone();
         change(&mut rows);
-        read(rows, DIMENSIONS).unwrap_err().to_string()
+        read(rows, DIMENSIONS, None).unwrap_err().to_string()
     };
     let impossible = |part: &str| {
         format!(
@@ -98,9 +106,11 @@ fn what_is_wrong_is_said() {
     assert_eq!(error(&|rows| rows[0].clear()), impossible("header"));
     assert_eq!(header(r#"{"format":1,"dimensions":3,"changes":18446744073709551615}"#), impossible("header"));
     assert_eq!(header(r#"{"format":0,"dimensions":3,"changes":1}"#), impossible("header"));
+    assert_eq!(header(r#"{"format":2,"dimensions":3,"changes":1}"#), impossible("header"));
+    assert_eq!(header(r#"{"format":2,"dimensions":3,"encoder":"00","changes":1}"#), impossible("header"));
     assert_eq!(
-        header(r#"{"format":2,"something":"new"}"#),
-        "the stored history has format 2 and this version reads up to 1: update hydra-retrieval"
+        header(r#"{"format":3,"something":"new"}"#),
+        "the stored history has format 3 and this version reads up to 2: update hydra-retrieval"
     );
     assert_eq!(
         header(r#"{"format":1,"dimensions":384,"changes":1}"#),
