@@ -87,8 +87,8 @@ impl Builder {
         Self { client, cpu }
     }
 
-    /// The encoder of queries and records. A history that was learned without one, or with another one of another width,
-    /// does not open with this one.
+    /// The encoder of queries and records. A history that was learned without one, or with another one, does not open with
+    /// this one. Encoders that have no [fingerprint](TextEncoder::fingerprint) are told apart by their width alone.
     pub fn encoder(mut self, encoder: impl TextEncoder + Send + 'static) -> Self {
         self.cpu.encoder = Some(Box::new(Boxed(encoder)));
         self

@@ -61,12 +61,13 @@ impl Memory {
         &mut self,
         scope: &Scope,
         dimensions: usize,
+        params: HistoryParams,
     ) -> Result<&mut StoredHistory, StoredHistoryError> {
         let kept = self.users.get_mut(&scope.user()).expect("users enter first");
         let read = match kept.history.take() {
             Some(mut history) => history.refresh(scope).map(|changed| (history, changed)),
             None => {
-                let opened = StoredHistory::open(Arc::clone(&self.store), scope, dimensions, HistoryParams::default());
+                let opened = StoredHistory::open(Arc::clone(&self.store), scope, dimensions, params);
                 opened.map(|history| (history, true))
             }
         };

@@ -24,6 +24,14 @@ pub trait TextEncoder {
         true
     }
 
+    /// Which encoder it is, so that a history is not searched with vectors of another one than its own. None, the default,
+    /// if it cannot tell: then only the width of vectors is compared.
+    ///
+    /// For a model behind an address, a hash of its name and version will do.
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        None
+    }
+
     /// One vector a text, in the order of the texts.
     ///
     /// # Shapes
@@ -43,6 +51,10 @@ impl TextEncoder for Encoder {
 
     fn rows_interact(&self) -> bool {
         Encoder::rows_interact(self)
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        Some(Encoder::fingerprint(self))
     }
 
     fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, EncoderError> {
@@ -68,6 +80,10 @@ impl<M: TextEncoder> TextEncoder for Boxed<M> {
 
     fn rows_interact(&self) -> bool {
         self.0.rows_interact()
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        self.0.fingerprint()
     }
 
     fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, BodyError> {

@@ -10,7 +10,7 @@ use hydra_adapter::{Adapter, PersonalAdapter};
 use hydra_heads::ResidentHeads;
 use hydra_llm::{FenceKey, LengthLimits, Message, Template, UserTag};
 use hydra_rerank::{PersonalReranker, Reranker};
-use hydra_retrieval::{Scratch, StoredHistory};
+use hydra_retrieval::{HistoryParams, Scratch, StoredHistory};
 use hydra_store::{Store, Vault};
 use hydra_types::{Record, Scope, UserId};
 
@@ -81,7 +81,9 @@ impl Cpu {
     pub(crate) fn history(&mut self, scope: &Scope) -> Result<&mut StoredHistory, PersonalizeError> {
         self.meet(scope);
         let dimensions = self.encoder.as_ref().map_or(1, |encoder| encoder.dimensions());
-        Ok(self.memory.history(scope, dimensions)?)
+        let mut params = HistoryParams::default();
+        params.encoder = self.encoder.as_ref().and_then(|encoder| encoder.fingerprint());
+        Ok(self.memory.history(scope, dimensions, params)?)
     }
 
     /// Before anything of a user in memory is used: drops what is of a life that was forgotten since, for instance by

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use hydra_ml::heads::{HeadChoice, Outcome, Reason};
 use hydra_ml::llm::block_on;
-use hydra_ml::retrieval::{HistoryParams, StoredHistory};
+use hydra_ml::retrieval::{HistoryParams, StoredHistory, StoredHistoryError};
 use hydra_ml::store::{Batch, Table};
-use hydra_ml::types::{PairFeatures, RecordId, Scope};
-use hydra_ml::{Answer, Ask, Feedback, FitReport, PersonalizeError, Personalizer};
+use hydra_ml::types::ndarray::Array2;
+use hydra_ml::types::{Fingerprint, PairFeatures, RecordId, Scope};
+use hydra_ml::{Answer, Ask, Feedback, FitReport, PersonalizeError, Personalizer, Retrieval, TextEncoder};
 
 use crate::toy::{Place, WORDS, Watched, Words, answering, day, record, scope};
 
@@ -234,6 +235,40 @@ fn features_that_are_not_finite_are_the_fault_of_their_stage() {
     like(&reranks, &ada, 2);
     assert!(matches!(block_on(reranks.fit(&ada)), Err(PersonalizeError::Rerank(_))));
     assert!(matches!(block_on(adapts.fit(&ada)), Err(PersonalizeError::Adapt(_))));
+}
+
+/// Vectors that are all alike, of an encoder of this name.
+struct Alike(u8);
+
+impl TextEncoder for Alike {
+    type Error = std::convert::Infallible;
+
+    fn dimensions(&self) -> usize {
+        2
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        Some(Fingerprint::new([self.0; 32]))
+    }
+
+    fn encode(&mut self, texts: &[&str]) -> Result<Array2<f32>, Self::Error> {
+        Ok(Array2::ones((texts.len(), 2)))
+    }
+}
+
+#[test]
+fn a_history_is_not_searched_with_another_encoder_of_the_same_width() {
+    let (place, ada) = (Place::new(), scope(1));
+    let with = |encoder| {
+        let client = answering(2, &WORDS);
+        place.plain(client).encoder(Alike(encoder)).retrieve(Retrieval::Meaning, 3).build().unwrap()
+    };
+    let (own, other) = (with(1), with(2));
+    learn(&own, &ada);
+    let refused = block_on(other.answer(Ask::new(&ada, "weather", day(9)))).unwrap_err();
+    let PersonalizeError::History(refused) = refused else { panic!("{refused}") };
+    assert!(matches!(*refused, StoredHistoryError::Encoder { .. }), "{refused}");
+    assert_eq!(ask(&own, &ada).trace.shown.len(), 3);
 }
 
 #[test]

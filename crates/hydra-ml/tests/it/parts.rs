@@ -93,7 +93,7 @@ impl Body for Lossy {
     type Error = Broken;
 
     fn fingerprint(&self) -> Fingerprint {
-        Words.fingerprint()
+        Body::fingerprint(&Words)
     }
 
     fn hidden(&self) -> usize {
