@@ -10,30 +10,32 @@ mod heads;
 mod methods;
 mod rehearse;
 mod remembered;
+mod result;
 mod splits;
 mod task;
 
 use std::sync::Arc;
 
 use hydra_adapter::{AdaptError, AdaptRequest, Adapter, MajorityVote, PersonalAdapter};
-use hydra_eval::{Comparison, ComparisonError, Curve, Interval, Standing, SystemRun, Table};
-use hydra_heads::{FacetError, HeadBank, HeadChoice, Shared, Weights};
-use hydra_llm::{LlmClient, LlmError, PromptError};
+use hydra_eval::{Comparison, Standing, SystemRun};
+use hydra_heads::{HeadBank, HeadChoice, Weights};
+use hydra_llm::{LlmClient, LlmError};
 use hydra_rerank::{PersonalReranker, RerankError, RerankRequest, Reranker};
 use hydra_train::{
-    AdaptRow, FitView, FittingError, LabelError, LabelPlan, Labels, RerankRow, Split, TextRecipe, adapt_labels,
+    AdaptRow, FitView, LabelFault, LabelPlan, LabelReport, Labels, RerankRow, Split, TextRecipe, adapt_labels,
     rerank_labels,
 };
 use hydra_types::{Body, CandidateTemplate, Record, RecordTemplate};
 use serde::Serialize;
 
-use ask::{Answered, Asker, Reading};
+use ask::{Answered, Asker, Failures};
 pub use body_rows::{BodyRow, adapter_rows};
 use curves::Measured;
 use heads::{AdaptHeads, RerankHeads, TestRows, TrainRows};
 use methods::{BASELINES, Show};
 pub use rehearse::rehearse;
 use remembered::Remembered;
+pub use result::{ExperimentError, ExperimentResult, Further, LabelCost, Learned, PersonalGain, Unanswered};
 pub use splits::{SplitPlan, TaskSplit};
 pub use task::{ExperimentTask, TaskError};
 
@@ -102,126 +104,6 @@ impl Labelling {
     }
 }
 
-/// What came out.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ExperimentResult {
-    /// All methods.
-    pub table: Table,
-    /// Numbers that have no place in the table, all of a method together, in the order of its rows.
-    pub further: Vec<Further>,
-    /// What is personal: users' own heads against the prior head and against the heads of others, each on the same candidates.
-    pub personal: Vec<PersonalGain>,
-    /// What labels took, and how many were positive.
-    pub labels: LabelCost,
-    /// How many test users have an adapter's head of their own; the others have the prior head.
-    pub own_adapters: usize,
-    /// How many test users have a reranker's head of their own.
-    pub own_rerankers: usize,
-    /// How the adapter does with fewer training users and with fewer of a user's own labels.
-    pub curves: Vec<Curve>,
-    /// What was learned, to serve people with.
-    pub learned: Learned,
-}
-
-/// What an experiment learned: prior heads, and what test users' own heads are fitted on.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Learned {
-    /// The reranker's prior head.
-    pub reranker: Arc<Shared>,
-    /// The adapter's prior head.
-    pub adapter: Arc<Shared>,
-    /// The reranker's label rows of the test users' own past.
-    pub rerank_rows: Vec<RerankRow>,
-    /// The adapter's.
-    pub adapt_rows: Vec<AdaptRow>,
-}
-
-/// A number about all of a method's answers that has no interval: it is no mean over queries (macro-F1, RMSE), or of answers
-/// that were read in another way than the table's.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Further {
-    /// The row of the table.
-    pub method: String,
-    /// What is measured.
-    pub metric: &'static str,
-    /// How much.
-    pub value: f64,
-}
-
-/// A paired difference between two rows of the table that pick from the same candidates.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct PersonalGain {
-    /// The row with users' own heads.
-    pub system: String,
-    /// The row with others.
-    pub over: String,
-    /// Of each metric of the table, in its order: positive where own heads are better.
-    pub gains: Vec<Interval>,
-}
-
-/// What labels took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LabelCost {
-    /// Calls, also of those that a cassette answered.
-    pub calls: u64,
-    /// Calls that failed; their rows are missing.
-    pub failed: u64,
-    /// Tokens in and out.
-    pub tokens: u64,
-    /// Rows for the reranker.
-    pub rerank_rows: usize,
-    /// Those that are positive.
-    pub rerank_positives: usize,
-    /// Rows for the adapter.
-    pub adapt_rows: usize,
-    /// Those that are positive.
-    pub adapt_positives: usize,
-}
-
-/// Why there is no result. What the language model had answered until then is in the journal, if the client keeps one.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExperimentError {
-    /// Labels could not be made.
-    #[error("labels could not be made")]
-    Labels(#[from] LabelError),
-    /// A head could not be fitted.
-    #[error("a head could not be fitted")]
-    Fitting(#[from] FittingError),
-    /// Facets could not be trained.
-    #[error("facets could not be trained")]
-    Facets(#[from] FacetError),
-    /// A prompt could not be made.
-    #[error("a prompt could not be made")]
-    Prompt(#[from] PromptError),
-    /// The language model failed.
-    #[error("the language model failed: run again, what it had answered is kept where the client is a journal")]
-    Llm(#[from] LlmError),
-    /// A body could not encode.
-    #[error("the body could not encode")]
-    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The reranker failed.
-    #[error("records could not be ordered")]
-    Rerank(#[from] RerankError),
-    /// The adapter failed.
-    #[error("candidates could not be scored")]
-    Adapt(#[from] AdaptError),
-    /// Heads and features do not go together.
-    #[error("heads and features do not go together")]
-    Heads(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// There is nothing to compare.
-    #[error("there is no table")]
-    Comparison(#[from] ComparisonError),
-    /// A curve has no points.
-    #[error("there is no curve")]
-    Curve(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
 /// One thing asked of a test user.
 struct Asked<'s> {
     user: usize,
@@ -275,8 +157,8 @@ pub async fn run_live<R: Body, A: Body>(
 ) -> Result<ExperimentResult, ExperimentError> {
     let (reranker, adapter) = (&mut Remembered::new(bodies.reranker), &mut Remembered::new(bodies.adapter));
     let test_views: Vec<FitView> = split.test.iter().map(|user| user.fit.clone()).collect();
-    let labeller = Asker { task, client: Reading { task, client: labels_from } };
-    let asker = Asker { task, client: Reading { task, client } };
+    let labeller = Asker::new(task, labels_from);
+    let asker = Asker::new(task, client);
 
     // Labels, of the training users for what all share and of the test users' own past for their heads.
     let mut labels = LabelCost::default();
@@ -291,10 +173,13 @@ pub async fn run_live<R: Body, A: Body>(
     let asked = asked_of(split);
     let mut comparison = Comparison::new(task.metrics());
     let users = split.test.len();
-    let mut further = Vec::new();
+    let (mut further, mut unanswered) = (Vec::new(), Vec::new());
     let mut add = |name: &str, standing, answers: &[String], took: Took| {
         let numbers = task.further(&asked, answers).into_iter();
         further.extend(numbers.map(|(metric, value)| Further { method: name.into(), metric, value }));
+        if took.failed > 0 {
+            unanswered.push(Unanswered { method: name.into(), calls: took.failed });
+        }
         let values = task.values(users, &asked, answers);
         comparison.add(SystemRun { name: name.into(), standing, values, calls: took.calls, tokens: took.tokens })
     };
@@ -356,6 +241,7 @@ pub async fn run_live<R: Body, A: Body>(
         table: comparison.table(CONFIDENCE, RESAMPLES, plan.seed)?,
         further,
         labels,
+        unanswered,
         own_adapters: *own_adapters,
         own_rerankers: rerank_heads.fitted,
         learned: Learned {
@@ -441,15 +327,16 @@ fn picked(
 struct Took {
     calls: u64,
     tokens: u64,
+    failed: u64,
 }
 
 impl Took {
     fn of(answered: &Answered) -> Self {
-        Self { calls: answered.calls, tokens: answered.usage.total_tokens() }
+        Self { calls: answered.calls, tokens: answered.usage.total_tokens(), failed: answered.failed }
     }
 
     fn plus(self, other: Self) -> Self {
-        Self { calls: self.calls + other.calls, tokens: self.tokens + other.tokens }
+        Self { calls: self.calls + other.calls, tokens: self.tokens + other.tokens, failed: self.failed + other.failed }
     }
 }
 
@@ -478,6 +365,7 @@ async fn label(
     let Labels { rows: adapt, report: second, .. } =
         adapt_labels(&asker.client, views, &mut retrieve, &adapt_plan, marking, TextRecipe::RelativeMetric).await?;
     for report in [&report, &second] {
+        check_failures(report)?;
         cost.calls += report.calls;
         cost.failed += report.failures.len() as u64;
         cost.tokens += report.usage.total_tokens();
@@ -487,6 +375,17 @@ async fn label(
     cost.adapt_rows += adapt.len();
     cost.adapt_positives += adapt.iter().filter(|row| row.label).count();
     Ok((rerank, adapt))
+}
+
+/// A row that is missing because its request has no answer is counted; an error that is about more ends the run.
+fn check_failures(report: &LabelReport) -> Result<(), LlmError> {
+    let mut failures = Failures::default();
+    for failure in &report.failures {
+        if let LabelFault::Llm(error) = &failure.fault {
+            failures.count(error)?;
+        }
+    }
+    failures.of(report.calls).map(drop)
 }
 
 /// Of every interval.

@@ -1,10 +1,12 @@
 //! Asking the language model.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use futures_util::{StreamExt, stream};
 use hydra_llm::{
-    BoxFuture, Capabilities, EventStream, LengthLimits, LlmClient, LlmError, Message, Request, Response, Usage, UserTag,
+    AnswerFault, BoxFuture, Capabilities, EventStream, LengthLimits, LlmClient, LlmError, Message, Request, Response,
+    Usage, UserTag,
 };
 use hydra_types::{Record, RecordId, Time};
 
@@ -15,11 +17,18 @@ pub(super) struct Asker<'a> {
     pub(super) client: Reading<'a>,
 }
 
-/// The client, with every answer read as the task reads it.
-#[derive(Clone, Copy)]
+impl<'a> Asker<'a> {
+    pub(super) fn new(task: &'a ExperimentTask, client: &'a dyn LlmClient) -> Self {
+        Self { task, client: Reading { task, client, over: OnceLock::new() } }
+    }
+}
+
+/// The client, with every answer read as the task reads it. It asks nothing more once an error says that no request will be
+/// answered.
 pub(super) struct Reading<'a> {
-    pub(super) task: &'a ExperimentTask,
-    pub(super) client: &'a dyn LlmClient,
+    task: &'a ExperimentTask,
+    client: &'a dyn LlmClient,
+    over: OnceLock<LlmError>,
 }
 
 impl LlmClient for Reading<'_> {
@@ -29,7 +38,17 @@ impl LlmClient for Reading<'_> {
 
     fn complete(&self, request: Request) -> BoxFuture<'_, Result<Response, LlmError>> {
         Box::pin(async move {
-            let mut response = self.client.complete(request).await?;
+            if let Some(error) = self.over.get() {
+                return Err(error.clone());
+            }
+            let mut response = match self.client.complete(request).await {
+                Err(error) if !concerns_one_request(&error) => {
+                    // Of two that come at once, one is enough.
+                    let _ = self.over.set(error.clone());
+                    return Err(error);
+                }
+                answer => answer?,
+            };
             for choice in &mut response.choices {
                 choice.text = self.task.read(&choice.text);
             }
@@ -42,10 +61,70 @@ impl LlmClient for Reading<'_> {
     }
 }
 
-/// What a method was answered: for each query all candidates, in the order of the queries.
+/// Whether another request may well be answered: this one is too long, or is refused for what it says, or the answer to it
+/// cannot be read. Wrong keys, spent budgets, endpoints that are gone and cassettes without the answer are none of these.
+pub(super) fn concerns_one_request(error: &LlmError) -> bool {
+    match error {
+        LlmError::ContextOverflow { .. } => true,
+        LlmError::Status { status, .. } => matches!(status, 400 | 413 | 422 | 451),
+        LlmError::BadAnswer(fault) => !matches!(fault, AnswerFault::NotJson { .. } | AnswerFault::WebPage),
+        _ => false,
+    }
+}
+
+/// Requests without a usable answer.
+#[derive(Default)]
+pub(super) struct Failures {
+    pub(super) calls: u64,
+    last: Option<LlmError>,
+}
+
+impl Failures {
+    /// Counts an error.
+    ///
+    /// # Errors
+    /// The error itself, if it does not concern this request alone.
+    pub(super) fn count(&mut self, error: &LlmError) -> Result<(), LlmError> {
+        if !concerns_one_request(error) {
+            return Err(error.clone());
+        }
+        self.calls += 1;
+        self.last = Some(error.clone());
+        Ok(())
+    }
+
+    /// The answer; none if there is none to this request.
+    fn settle(&mut self, answer: Result<Response, LlmError>) -> Result<Option<Response>, LlmError> {
+        match answer {
+            Ok(response) if response.choices.is_empty() => {
+                self.count(&AnswerFault::Empty.into())?;
+                Ok(None)
+            }
+            Ok(response) => Ok(Some(response)),
+            Err(error) => self.count(&error).map(|()| None),
+        }
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The last of them, if none of `calls` requests was answered and it does not say itself that it is about the request:
+    /// what is refused then is not one request.
+    pub(super) fn of(self, calls: u64) -> Result<u64, LlmError> {
+        match self.last {
+            Some(LlmError::ContextOverflow { .. } | LlmError::BadAnswer(AnswerFault::Empty)) | None => Ok(self.calls),
+            Some(_) if self.calls < calls => Ok(self.calls),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// What a method was answered: for each query all candidates, in the order of the queries. Where there is no answer, a blank one
+/// stands in its place, which no reading takes for one.
 pub(super) struct Answered {
     pub(super) candidates: Vec<Vec<String>>,
     pub(super) calls: u64,
+    pub(super) failed: u64,
     pub(super) usage: Usage,
 }
 
@@ -95,13 +174,18 @@ impl Asker<'_> {
         };
         let requests: Vec<Request> = asked.iter().zip(shown).map(request).collect::<Result<_, ExperimentError>>()?;
         let calls = requests.len() as u64;
-        let mut answered = Answered { candidates: Vec::new(), calls, usage: Usage::default() };
+        let mut answered = Answered { candidates: Vec::new(), calls, failed: 0, usage: Usage::default() };
+        let mut failures = Failures::default();
         let mut responses = stream::iter(requests).map(|r| self.client.complete(r)).buffered(plan.at_once.get());
         while let Some(response) = responses.next().await {
-            let response = response?;
+            let Some(response) = failures.settle(response)? else {
+                answered.candidates.push(vec![String::new()]);
+                continue;
+            };
             answered.usage = answered.usage.plus(response.usage);
-            answered.candidates.push(response.choices.iter().map(|choice| choice.text.clone()).collect());
+            answered.candidates.push(response.choices.into_iter().map(|choice| choice.text).collect());
         }
+        answered.failed = failures.of(calls)?;
         Ok(answered)
     }
 
@@ -127,16 +211,17 @@ impl Asker<'_> {
             request.response_format = self.task.summary_format();
             requests.push(request);
         }
-        let mut took = Took { calls: requests.len() as u64, tokens: 0 };
-        let mut summaries = Vec::new();
+        let mut took = Took { calls: requests.len() as u64, ..Took::default() };
+        let (mut summaries, mut failures) = (Vec::new(), Failures::default());
         let mut responses = stream::iter(requests).map(|r| self.client.complete(r)).buffered(label_plan.at_once.get());
         while let Some(response) = responses.next().await {
-            let response = response?;
+            let response = failures.settle(response)?.unwrap_or_default();
             took.tokens += response.usage.total_tokens();
             // A record without an answer: what the model said stands in the prompt as data, like all else.
             let (id, profile) = (RecordId::new(u64::MAX), self.task.profile(response.text()));
             summaries.push(Record::new(id, Time::from_unix_millis(0), profile, ""));
         }
+        took.failed = failures.of(took.calls)?;
         Ok((summaries, took))
     }
 

@@ -6,7 +6,7 @@ use hydra_llm::LlmClient;
 use hydra_train::{AdaptRow, FitView, Split};
 use hydra_types::{RecordId, UserId};
 
-use super::ask::{Asker, Reading};
+use super::ask::Asker;
 use super::heads::adapter_pair;
 use super::{ExperimentError, ExperimentPlan, ExperimentTask, LabelCost, Labelling, label};
 
@@ -45,7 +45,7 @@ pub async fn adapter_rows(
     plan: &ExperimentPlan,
     client: &dyn LlmClient,
 ) -> Result<Vec<BodyRow>, ExperimentError> {
-    let labeller = Asker { task, client: Reading { task, client } };
+    let labeller = Asker::new(task, client);
     let labelling = Labelling { rerank_queries: 0, ..task.of_train(plan.train) };
     let (_, rows) = label(&labeller, plan, labelling, &split.train, &mut LabelCost::default()).await?;
     let body_row = |view: &FitView, row: &AdaptRow| {

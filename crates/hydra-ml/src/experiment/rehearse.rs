@@ -4,7 +4,7 @@ use hydra_llm::LlmClient;
 use hydra_train::{FitView, Split};
 use hydra_types::Record;
 
-use super::ask::{Asker, Reading};
+use super::ask::Asker;
 use super::methods::{BASELINES, Show};
 use super::{ExperimentError, ExperimentPlan, ExperimentTask, LabelCost, asked_of, label, with_profiles};
 
@@ -23,7 +23,7 @@ pub async fn rehearse(
     client: &dyn LlmClient,
 ) -> Result<(), ExperimentError> {
     let test_views: Vec<FitView> = split.test.iter().map(|user| user.fit.clone()).collect();
-    let asker = Asker { task, client: Reading { task, client } };
+    let asker = Asker::new(task, client);
     let mut cost = LabelCost::default();
     label(&asker, plan, task.of_train(plan.train), &split.train, &mut cost).await?;
     label(&asker, plan, task.of_test(plan.test), &test_views, &mut cost).await?;

@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use hydra_ml::experiment::{Bodies, ExperimentPlan, ExperimentTask, adapter_rows, run};
+use hydra_ml::experiment::{
+    Bodies, ExperimentError, ExperimentPlan, ExperimentResult, ExperimentTask, adapter_rows, run,
+};
 use hydra_ml::llm::{
-    BoxFuture, Capabilities, Choice, EventStream, LlmClient, LlmError, Request, Response, Usage, block_on,
+    AnswerFault, BoxFuture, Capabilities, Choice, EventStream, LlmClient, LlmError, Request, Response, Usage, Withheld,
+    block_on,
 };
 use hydra_ml::train::{FitView, History, Split, Splitter};
 use hydra_ml::types::ndarray::Array2;
@@ -147,4 +150,83 @@ fn a_body_learns_from_training_users_alone_and_sees_their_history() {
         assert_eq!(row.label, row.pair.1 == if is_three { "3" } else { usual }, "{row:?}");
     }
     assert!(!format!("{:?}", rows[0]).contains("film"));
+}
+
+/// The same model behind a server that answers some requests with an error.
+struct Refusing<F> {
+    model: Guessing,
+    refusal: F,
+}
+
+impl<F: Fn(&Request) -> Option<LlmError> + Send + Sync> LlmClient for Refusing<F> {
+    fn capabilities(&self) -> Capabilities {
+        self.model.capabilities()
+    }
+
+    fn complete(&self, request: Request) -> BoxFuture<'_, Result<Response, LlmError>> {
+        match (self.refusal)(&request) {
+            Some(error) => {
+                self.model.asked.lock().unwrap().push(request);
+                Box::pin(async move { Err(error) })
+            }
+            None => self.model.complete(request),
+        }
+    }
+
+    fn stream(&self, _: Request) -> EventStream<'_> {
+        unreachable!("nothing is streamed")
+    }
+}
+
+fn status(status: u16) -> LlmError {
+    LlmError::Status { status, code: None, retry_after: None, said: Withheld::new("no") }
+}
+
+/// What comes of it, and how many calls were made.
+fn refused(
+    refusal: impl Fn(&Request) -> Option<LlmError> + Send + Sync,
+) -> (Result<ExperimentResult, ExperimentError>, usize) {
+    let (split, task) = (population(), ExperimentTask::movielens().unwrap());
+    let client = Refusing { model: Guessing::default(), refusal };
+    let mut plan = ExperimentPlan::default();
+    (plan.train.rerank_queries, plan.test.rerank_queries, plan.train.tried, plan.test.tried) = (2, 2, 2, 2);
+    let result = block_on(run(&split, &task, &plan, Bodies::new(&mut Ratings, &mut Ratings), &client));
+    let asked = client.model.asked.lock().unwrap().len();
+    (result, asked)
+}
+
+#[test]
+fn a_query_that_is_refused_counts_as_unreadable_and_the_others_are_judged() {
+    let split = population();
+    let refused_query = split.test[3].eval.targets()[1].query().to_owned();
+    let faults: [fn() -> LlmError; 3] = [
+        || LlmError::ContextOverflow { said: Withheld::new("too long") },
+        || status(400),
+        || AnswerFault::Empty.into(),
+    ];
+    for fault in faults {
+        let (result, _) = refused(|request| says(request, &refused_query).then(fault));
+        let result = result.unwrap();
+        // It says 3 of 1 and 5; what cannot be read is taken to be off by four.
+        let zero_shot = &result.table.row("zero-shot").unwrap().cells[0];
+        assert!((zero_shot.value.mean - (39.0 * 2.0 + 4.0) / 40.0).abs() < 1e-9, "{}", result.table);
+        let unanswered: Vec<(&str, u64)> =
+            result.unanswered.iter().map(|one| (one.method.as_str(), one.calls)).collect();
+        assert_eq!(unanswered.len(), 16, "{unanswered:?}");
+        assert!(unanswered.contains(&("HYDRA", 1)) && unanswered.iter().all(|&(_, calls)| calls == 1));
+        assert!(!unanswered.iter().any(|&(method, _)| method == "user's majority answer"));
+        assert_eq!(result.labels.failed, 0);
+    }
+}
+
+#[test]
+fn what_concerns_every_request_ends_the_run_at_once() {
+    for fault in [|| status(401), || status(503), || LlmError::ShutDown] {
+        let (result, asked) = refused(|_| Some(fault()));
+        assert!(matches!(result, Err(ExperimentError::Llm(_))), "{:?}", fault());
+        assert!(asked <= 4, "{asked} calls were made after the first had failed");
+    }
+    // A bad request is bad for a reason that all share where none is answered.
+    let (result, _) = refused(|_| Some(status(400)));
+    assert!(matches!(result, Err(ExperimentError::Llm(LlmError::Status { status: 400, .. }))));
 }
