@@ -2,6 +2,7 @@
 
 mod live;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,11 +13,10 @@ use hydra_llm::{Cassette, CassetteMode, KeyScope, LlmClient, block_on};
 use hydra_lm::{LanguageModel, LmOptions, LocalClient};
 use hydra_ml::experiment::{Bodies, ExperimentPlan, ExperimentTask, run_live};
 use hydra_onnx::{Bundle, Encoder, EncoderOptions};
-use hydra_train::Audit;
 
 use crate::eval::manifest::Manifest;
 use crate::eval::report;
-use crate::eval::task::{movielens_as_recorded, movielens_files};
+use crate::eval::task::{audited, movielens_as_recorded, movielens_files};
 use crate::progress::{Counted, Shown};
 use crate::recorded;
 
@@ -25,13 +25,14 @@ use crate::recorded;
 /// Answers of the language model come from the cassette that lies in the repository; what it lacks on this machine, because
 /// another processor rounds otherwise and a reranker so shows other records, the model in this process is asked.
 #[derive(clap::Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Demo {
     /// Folder with the ratings
     #[arg(long, value_name = "DIR", default_value = ".hydra/movielens")]
     data: PathBuf,
 
     /// Bundle of the language model in this process
-    #[arg(long, value_name = "DIR", default_value = "target/hydra/smollm2-135m-instruct")]
+    #[arg(long, value_name = "DIR", default_value = recorded::LANGUAGE_MODEL)]
     lm: PathBuf,
 
     /// Bundle of the sentence encoder that features come from
@@ -39,16 +40,16 @@ pub(crate) struct Demo {
     encoder: PathBuf,
 
     /// File of recorded answers
-    #[arg(long, value_name = "FILE", default_value = "fixtures/movielens/answers.cassette")]
+    #[arg(long, value_name = "FILE", default_value = recorded::CASSETTE)]
     cassette: PathBuf,
 
     /// Ask the queries of 60 test users only: under a minute
     #[arg(long)]
     quick: bool,
 
-    /// Ask the queries of this many test users of the language model itself, and not of the cassette: ten calls each
+    /// Ask the queries of this many test users of the language model itself, and not of the cassette: eleven calls each
     #[arg(long, value_name = "N", conflicts_with = "quick")]
-    live: Option<usize>,
+    live: Option<NonZeroUsize>,
 
     /// Where the tables and pictures go
     #[arg(long, value_name = "DIR", default_value = "target/hydra/demo")]
@@ -62,12 +63,13 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     (plan.train, plan.test) = (recorded::TRAIN, recorded::TEST);
     let mut split = movielens_as_recorded(&demo.data)?;
     // The whole split is drawn first, so that fewer users are some of the same users.
-    split.test.truncate(demo.live.or(demo.quick.then_some(QUICK_USERS)).unwrap_or(usize::MAX));
+    let asked = demo.live.map(NonZeroUsize::get).or(demo.quick.then_some(QUICK_USERS));
+    split.test.truncate(asked.unwrap_or(usize::MAX));
     let (train, test) = (split.train.len(), split.test.len());
     eprintln!(
         "{train} users to train on, {test} users to judge by, none of them both; every one of these is asked for the rating of the film that they rated last"
     );
-    eprintln!("the audit of the split finds {} leaks", Audit::of(&split).leaks().len());
+    audited(&split)?;
 
     let bundle = Bundle::open(&demo.encoder).context("cannot open the encoder: `cargo xtask export-onnx` makes it")?;
     let open_body = || Encoder::open(&bundle, &EncoderOptions::default());
@@ -102,3 +104,28 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
 const QUICK_USERS: usize = 60;
 /// Of a test user's one query: by every method, the profile included.
 const CALLS_A_QUERY: usize = 11;
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::Arguments;
+
+    fn parsed(options: &[&str]) -> Result<super::Demo, clap::Error> {
+        let arguments = Arguments::try_parse_from([&["hydra", "demo"], options].concat())?;
+        let crate::Command::Demo(demo) = arguments.command else { panic!("it is another command") };
+        Ok(demo)
+    }
+
+    #[test]
+    fn an_option_that_is_given_again_replaces_the_first() {
+        let demo = parsed(&["--out", "a", "--data", "b", "--out", "c"]).unwrap();
+        assert_eq!((demo.out, demo.data), ("c".into(), "b".into()));
+    }
+
+    #[test]
+    fn nobody_is_no_number_of_users() {
+        assert!(parsed(&["--live", "0"]).is_err());
+        assert_eq!(parsed(&["--live", "2"]).unwrap().live.unwrap().get(), 2);
+    }
+}

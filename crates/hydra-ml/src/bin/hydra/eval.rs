@@ -16,11 +16,11 @@ use hydra_heads::Weights;
 use hydra_llm::block_on;
 use hydra_ml::experiment::{Bodies, ExperimentPlan, Labelling, adapter_rows, run as experiment};
 use hydra_onnx::{Bundle, Encoder, EncoderOptions, PriorHead};
-use hydra_train::Audit;
 use hydra_types::CandidateTemplate;
 
 use crate::progress::Shown;
 use crate::recorded::{TEST, TRAIN};
+use task::audited;
 
 /// Compare HYDRA with every simpler way, on users that nothing was learned from but their own past.
 ///
@@ -144,7 +144,7 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
     for note in &prepared.notes {
         eprintln!("{note}");
     }
-    eprintln!("the audit of the split finds {} leaks", Audit::of(split).leaks().len());
+    audited(split)?;
 
     let model = eval.model.open()?;
     let estimate = estimate::of(split, task, &plan, &model, &eval.prices)?;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use hydra_eval::{LampTask, load_json_lines, load_lamp, load_movielens};
 use hydra_ml::experiment::{ExperimentTask, SplitPlan, TaskSplit};
-use hydra_train::{History, Split, Splitter};
+use hydra_train::{Audit, History, Split, Splitter};
 use hydra_types::{Generation, Scope};
 
-use crate::recorded::{TEST_USERS, TRAIN_USERS};
+use crate::recorded::{TARGETS, TEST_USERS, TRAIN_USERS};
 
 #[derive(clap::Args)]
 pub(super) struct TaskArgs {
@@ -30,7 +30,7 @@ pub(super) struct TaskArgs {
     test_users: usize,
 
     /// What each of them is asked: their newest records
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = TARGETS)]
     targets: usize,
 }
 
@@ -61,6 +61,21 @@ fn choice(text: &str) -> Result<TaskChoice, String> {
 }
 
 impl TaskArgs {
+    /// Whether the cassette in the repository holds what these users are asked.
+    pub(super) fn is_as_recorded(&self) -> bool {
+        let Self { task, train_users, test_users, targets, .. } = self;
+        (task, *train_users, *test_users, *targets) == (&TaskChoice::MovieLens, TRAIN_USERS, TEST_USERS, TARGETS)
+    }
+
+    /// What its cassette is called where nobody names one.
+    pub(super) fn file_stem(&self) -> String {
+        match &self.task {
+            TaskChoice::MovieLens => "movielens".to_owned(),
+            TaskChoice::Lamp(task) => task.name().to_lowercase(),
+            TaskChoice::Own(description) => description.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+
     /// What the task was read from.
     pub(super) fn files(&self) -> Vec<(&'static str, PathBuf)> {
         match &self.task {
@@ -77,6 +92,7 @@ impl TaskArgs {
 
     pub(super) fn prepare(&self, seed: u64) -> Result<Prepared> {
         let Self { train_users, test_users, targets, .. } = *self;
+        ensure!(test_users > 0, "nobody would be asked: give --test-users at least 1");
         let plan = SplitPlan { train_users, test_users, targets, seed };
         match &self.task {
             TaskChoice::MovieLens => {
@@ -132,13 +148,26 @@ fn counted(number: usize, what: &str) -> Option<String> {
     (number > 0).then(|| format!("{number} {what}"))
 }
 
+/// Says that learning sees no answer that it is judged by; a split in which it does gives numbers that mean nothing.
+pub(crate) fn audited(split: &Split) -> Result<()> {
+    let leaks = Audit::of(split).leaks();
+    if let Some(first) = leaks.first() {
+        bail!(
+            "the audit of the split finds {} leaks, the first of them {first:?}: take such records or users out of the data",
+            leaks.len()
+        );
+    }
+    eprintln!("the audit of the split finds no leak");
+    Ok(())
+}
+
 pub(crate) fn movielens_files(folder: &Path) -> Vec<(&'static str, PathBuf)> {
     vec![("ratings", folder.join("ml-100k.inter")), ("films", folder.join("ml-100k.item"))]
 }
 
 /// The users whose answers the cassette in the repository holds.
 pub(crate) fn movielens_as_recorded(folder: &Path) -> Result<Split> {
-    movielens(folder, &SplitPlan { train_users: TRAIN_USERS, test_users: TEST_USERS, targets: 1, seed: 0 })
+    movielens(folder, &SplitPlan { train_users: TRAIN_USERS, test_users: TEST_USERS, targets: TARGETS, seed: 0 })
 }
 
 fn movielens(folder: &Path, plan: &SplitPlan) -> Result<Split> {
@@ -162,6 +191,8 @@ const PROMPT_USERS: std::ops::RangeInclusive<u128> = 301..=340;
 
 #[cfg(test)]
 mod tests {
+    use hydra_types::{Record, RecordId, Time, UserId};
+
     use super::*;
 
     #[test]
@@ -173,5 +204,19 @@ mod tests {
         for text in ["", "lamp-8", "lamp-2", "meals"] {
             assert!(choice(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_user_on_both_sides_ends_the_run() {
+        let record = |at: u64| Record::new(RecordId::new(at), Time::from_unix_millis(at.cast_signed()), "film", "4");
+        let history = |user| {
+            History::new(Scope::acting_for(UserId::new(user)), Generation::FIRST, (0..3).map(record).collect()).unwrap()
+        };
+        let mut split = Splitter::new(1, 1, 0).split(vec![history(1), history(2)]).unwrap();
+        let error = |split: &Split| audited(split).unwrap_err().to_string();
+        // All films are one film here: the audit calls the older ones copies of what is asked.
+        assert!(error(&split).contains("CopyOfTarget"), "{}", error(&split));
+        split.train.push(split.test[0].fit.clone());
+        assert!(error(&split).starts_with("the audit of the split finds 3 leaks, the first of them UserInBoth"));
     }
 }
