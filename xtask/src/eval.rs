@@ -22,16 +22,23 @@ pub(crate) struct Args {
 pub(crate) fn run(Args { handed }: &Args) -> Result<()> {
     handed.set_up()?;
     let mut own: Vec<OsString> = Vec::new();
-    if !handed.asks_for_help() {
-        // Nothing is exported where the caller brings a model.
-        if !given(handed, "--encoder") {
+    // A run that is repeated has its own options.
+    if !handed.asks_for_help() && !given(&handed.args, "--repeat") {
+        own.extend(["--root".into(), root().into()]);
+        // Nothing is exported where the caller brings a model, or answers.
+        if !given(&handed.args, "--encoder") {
             own.extend(["--encoder".into(), export::encoder_bundle("fp32")?.into_os_string()]);
         }
-        if !["--lm", "--llm-url", "--llm-model"].iter().any(|option| given(handed, option)) {
-            own.extend(["--lm".into(), export::language_model_bundle("int8")?.into_os_string()]);
+        if !ANSWERS.iter().any(|option| given(&handed.args, option)) {
+            if is_as_recorded(&handed.args) {
+                // It is asked for what the repository's cassette lacks on this machine.
+                export::language_model_bundle("fp32")?;
+            } else {
+                own.extend(["--lm".into(), export::language_model_bundle("int8")?.into_os_string()]);
+            }
         }
         // Other tasks say where their data is.
-        if !given(handed, "--data") && !given(handed, "--task") {
+        if !given(&handed.args, "--data") && !given(&handed.args, "--task") {
             own.extend(["--data".into(), root().join(".hydra/movielens").into_os_string()]);
         }
     }
@@ -39,7 +46,40 @@ pub(crate) fn run(Args { handed }: &Args) -> Result<()> {
 }
 
 /// Whether an option stands there, with its value behind it or behind `=`.
-fn given(handed: &Handed, option: &str) -> bool {
-    let with_value = |arg: &OsString| arg.to_str().is_some_and(|arg| arg.split('=').next() == Some(option));
-    handed.args.iter().any(with_value)
+fn given(args: &[OsString], option: &str) -> bool {
+    args.iter().any(|arg| name(arg) == Some(option))
+}
+
+/// The option that an argument is, if it is one.
+fn name(arg: &OsString) -> Option<&str> {
+    arg.to_str()?.split('=').next().filter(|name| name.starts_with("--"))
+}
+
+/// Whether nothing is asked but what the repository's cassette answers: no option changes what is asked.
+fn is_as_recorded(args: &[OsString]) -> bool {
+    args.iter().filter_map(name).all(|option| CHANGES_NOTHING.contains(&option))
+}
+
+/// Options that say who answers.
+const ANSWERS: [&str; 5] = ["--lm", "--llm-url", "--llm-model", "--cassette", "--replay"];
+const CHANGES_NOTHING: [&str; 9] =
+    ["--data", "--encoder", "--adapter", "--adapter-rows", "--price-in", "--price-out", "--out", "--json", "--dry-run"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_of_its_own_is_for_runs_that_nobody_recorded() {
+        let args = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        for (text, as_recorded) in [
+            ("--json", true),
+            ("--json --out results --adapter=bundle", true),
+            ("--task meals.json", false),
+            ("--out=results --seed=1", false),
+        ] {
+            assert_eq!(is_as_recorded(&args(text)), as_recorded, "{text}");
+        }
+        assert!(given(&args("--out results --lm=x"), "--lm") && !given(&args("--out lm"), "--lm"));
+    }
 }

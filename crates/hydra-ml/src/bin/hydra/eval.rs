@@ -20,13 +20,14 @@ use hydra_types::CandidateTemplate;
 
 use crate::progress::Shown;
 use crate::recorded::{TEST, TRAIN};
+use client::Defaults;
 use task::audited;
 
 /// Compare HYDRA with every simpler way, on users that nothing was learned from but their own past.
 ///
 /// Labels are made, heads fitted, and every test query is asked by every method; the table has an interval at every number.
-/// Answers of the language model are kept in the cassette: a run that was cut off goes on where it stopped, and a run from
-/// a full cassette asks nothing.
+/// Answers of the language model are kept in a cassette: a run that was cut off goes on where it stopped, and a run from
+/// a full cassette asks nothing. Without an option it is the run that the repository holds the answers to.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES, args_override_self = true)]
 pub(crate) struct Eval {
@@ -70,6 +71,10 @@ pub(crate) struct Eval {
     /// Say what it would take, and stop
     #[arg(long)]
     dry_run: bool,
+
+    /// Folder of the checkout, in which the defaults lie
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    root: PathBuf,
 }
 
 /// How much is asked for labels: as much as the cassette in the repository holds the answers to. The HYDRA paper has 10 everywhere.
@@ -116,13 +121,21 @@ impl LabelArgs {
     }
 }
 
+impl Eval {
+    /// Whether the cassette in the repository has the answers to all that would be asked.
+    fn is_as_recorded(&self) -> bool {
+        self.task.is_as_recorded() && self.labels.of_train_and_test() == (TRAIN, TEST) && self.seed == 0
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
-  What it would take:      cargo xtask eval --cassette my.cassette --dry-run
-  A small run:             cargo xtask eval --cassette my.cassette --train-users 10 --test-users 20 --test-queries 2 --test-rerank-queries 2 --test-tried 2
-  Again, asking nothing:   cargo xtask eval --cassette my.cassette --replay ...
-  A task of your own:      cargo xtask eval --cassette my.cassette --task meals.json --llm-url http://localhost:8080 --llm-model a-model ...
-  LaMP:                    cargo xtask eval --cassette my.cassette --task lamp-2m --data lamp-2m-files ...
+  As it was recorded:      cargo xtask eval --json
+  What it would take:      cargo xtask eval --train-users 50 --dry-run
+  A small run:             cargo xtask eval --train-users 10 --test-users 20 --test-queries 2 --test-rerank-queries 2 --test-tried 2
+  Again, asking nothing:   cargo xtask eval --replay ...
+  A task of your own:      cargo xtask eval --task meals.json --llm-url http://localhost:8080 --llm-model a-model ...
+  LaMP:                    cargo xtask eval --task lamp-2m --data lamp-2m-files ...
 
 docs/own-task.md says how to describe a task of your own.";
 
@@ -146,7 +159,9 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
     }
     audited(split)?;
 
-    let model = eval.model.open()?;
+    let defaults = Defaults { root: &eval.root, stem: eval.task.file_stem(), as_recorded: eval.is_as_recorded() };
+    let model = eval.model.open(&defaults)?;
+    eprintln!("{}", model.place());
     let estimate = estimate::of(split, task, &plan, &model, &eval.prices)?;
     eprintln!("{estimate}");
     if eval.dry_run {
@@ -155,7 +170,7 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
 
     let (client, asked) = model.recorded()?;
     if let Some(file) = &eval.adapter_rows {
-        let rows = block_on(adapter_rows(split, task, &plan, &client))?;
+        let rows = block_on(adapter_rows(split, task, &plan, &client)).map_err(|error| model.explained(error))?;
         rows::write(&rows, file)?;
         eprintln!("{} rows: {}", rows.len(), file.display());
         return Ok(());
@@ -174,14 +189,14 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
     let bodies = Bodies { adapter_prior: adapter_prior.transpose()?, ..Bodies::new(&mut reranker, &mut adapter) };
     let client = Shown::new(client, estimate.calls);
     let begin = Instant::now();
-    let result = block_on(experiment(split, task, &plan, bodies, &client))?;
+    let result = block_on(experiment(split, task, &plan, bodies, &client)).map_err(|error| model.explained(error))?;
     client.finish();
     let (asked, took) = (asked.load(Ordering::Relaxed), begin.elapsed().as_secs_f64());
     eprintln!("{asked} calls to the model in {took:.0} s; the others were recorded");
     let files = [
         ("encoder", Some(eval.encoder.join("manifest.json"))),
         ("adapter", eval.adapter.as_ref().map(|adapter| adapter.join("manifest.json"))),
-        ("cassette", eval.model.cassette().cloned()),
+        ("cassette", Some(model.cassette().to_owned())),
     ];
     let files = files.into_iter().filter_map(|(name, path)| Some((name, path?))).chain(eval.task.files());
     let manifest = manifest::Manifest::new(&prepared.name, &plan, &model.capabilities().model, files)?;
