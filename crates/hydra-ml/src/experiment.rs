@@ -168,7 +168,7 @@ pub async fn run_live<R: Body, A: Body>(
     let mut rerank_heads = RerankHeads::fit(plan, reranker, &split.train, &train.0, &test_views, &test.0)?;
     let train_rows = TrainRows::new(plan, adapter, &split.train, &train.1, bodies.adapter_prior)?;
     let test_rows = TestRows { views: &test_views, rows: &test.1 };
-    let mut adapt_heads = AdaptHeads::fit(plan, adapter, &train_rows, &test_rows)?;
+    let mut adapt_heads = AdaptHeads::fit((task, plan), adapter, &train_rows, &test_rows)?;
 
     let asked = asked_of(split);
     let mut comparison = Comparison::new(task.metrics());
@@ -193,7 +193,12 @@ pub async fn run_live<R: Body, A: Body>(
     let (summaries, took) = asker.summaries(&asked, plan).await?;
     let plain = shown_by(Show::Words(plan.shown));
     let answered = asker.greedy(&asked, &with_profiles(&summaries, &asked, &plain)).await?;
-    add("summary + BM25 k=4", Standing::Baseline, &answered.first(), Took::of(&answered).plus(took))?;
+    add(
+        &format!("summary + BM25 k={}", plan.shown),
+        Standing::Baseline,
+        &answered.first(),
+        Took::of(&answered).plus(took),
+    )?;
 
     // Candidates from the records that retrieval ranks first, and from those that the personal reranker does.
     let candidates = asker.candidates(&asked, &plain, plan).await?;
@@ -203,8 +208,8 @@ pub async fn run_live<R: Body, A: Body>(
     let (took, hydra_took) = (Took::of(&candidates), Took::of(&hydra));
 
     let vote = picked(&mut MajorityVote, HeadChoice::Prior, &asked, &plain, &candidates)?;
-    add("majority vote of 8", Standing::Reference, &vote, took)?;
-    add("oracle best of 8", Standing::Reference, &task.oracle(&asked, &candidates), took)?;
+    add(&format!("majority vote of {}", plan.candidates), Standing::Reference, &vote, took)?;
+    add(&format!("oracle best of {}", plan.candidates), Standing::Reference, &task.oracle(&asked, &candidates), took)?;
     if task.records_are_answers() {
         add("user's majority answer", Standing::Reference, &methods::majority(&asked), Took::default())?;
     }

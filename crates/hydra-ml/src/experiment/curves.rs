@@ -22,18 +22,20 @@ pub(super) struct Measured<'m, 's> {
 }
 
 impl Measured<'_, '_> {
-    /// Over the number of training users, unless the body was trained on all of them, and over the number of a user's own past queries that their head is fitted on; a
-    /// curve for each metric.
+    /// Over the number of training users, unless the body was trained on all of them, and over the number of a user's own past
+    /// queries that their head is fitted on, unless the task has none; a curve for each metric.
     pub(super) fn curves<B: Body>(&self, body: &mut B) -> Result<Vec<Curve>, ExperimentError> {
         let all_users = self.train.users();
-        let all_queries = self.plan.test.adapt_queries;
+        let all_queries = self.task.of_test(self.plan.test).adapt_queries;
         let users: Vec<usize> = doublings(all_users).filter(|&users| users >= FEWEST_USERS.min(all_users)).collect();
         let queries: Vec<usize> = std::iter::once(0).chain(doublings(all_queries)).collect();
         let mut curves = Vec::new();
         if !self.train.has_trained_prior() {
             curves.extend(self.over(body, "training users", &users, |at| (at, all_queries))?);
         }
-        curves.extend(self.over(body, "queries of a user's own past", &queries, |at| (all_users, at))?);
+        if all_queries > 0 {
+            curves.extend(self.over(body, "queries of a user's own past", &queries, |at| (all_users, at))?);
+        }
         Ok(curves)
     }
 

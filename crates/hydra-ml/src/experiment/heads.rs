@@ -10,7 +10,7 @@ use hydra_train::{AdaptRow, FeatureCache, FitView, HeadPlan, PackedHead, RerankR
 use hydra_types::ndarray::Array2;
 use hydra_types::{Body, CandidateTemplate, Fingerprint, Record, UserId};
 
-use super::{ExperimentError, ExperimentPlan, methods};
+use super::{ExperimentError, ExperimentPlan, ExperimentTask, methods};
 
 /// The heads that order records.
 pub(super) struct RerankHeads {
@@ -73,7 +73,7 @@ impl RerankHeads {
 
 impl AdaptHeads {
     pub(super) fn fit<B: Body>(
-        plan: &ExperimentPlan,
+        (task, plan): (&ExperimentTask, &ExperimentPlan),
         body: &mut B,
         train: &TrainRows<'_>,
         test: &TestRows<'_>,
@@ -83,7 +83,8 @@ impl AdaptHeads {
         let (permuted, _) = test.heads(plan, body, &shared, usize::MAX, Labels::Permuted)?;
         let mut swapped = own.clone();
         swapped.rotate_left(1);
-        let (with_facets, routed) = train.facets(plan, body, &shared, test.views)?;
+        let labelled = task.of_train(plan.train).adapt_queries;
+        let (with_facets, routed) = train.facets((plan, labelled), body, &shared, test.views)?;
         let shared = Arc::new(shared);
         Ok(Self {
             own: bank(&shared, test.views, own)?,
@@ -158,10 +159,10 @@ impl<'v> TrainRows<'v> {
     }
 
     /// Facets, and the routing of each of these users over them. The router reads what users wrote before the queries that
-    /// its labels come from.
+    /// its labels come from, the newest `labelled`.
     fn facets<B: Body>(
         &self,
-        plan: &ExperimentPlan,
+        (plan, labelled): (&ExperimentPlan, usize),
         body: &mut B,
         shared: &Shared,
         test: &[FitView],
@@ -169,7 +170,7 @@ impl<'v> TrainRows<'v> {
         let features_of = self.features_of;
         let mut histories = Vec::new();
         for (view, ..) in &self.made {
-            let first = view.pseudo_queries(plan.train.adapt_queries).first().map(hydra_train::PseudoQuery::time);
+            let first = view.pseudo_queries(labelled).first().map(hydra_train::PseudoQuery::time);
             let older = view.records().iter().filter(|record| first.is_none_or(|first| record.time() < first));
             histories.push(history(plan, body, older)?);
         }

@@ -193,6 +193,9 @@ fn every_task_of_lamp_is_compared_and_usual_answers_are_found() {
             assert_eq!((result.own_adapters, result.own_rerankers), (0, 0), "{}", task.name());
             assert_eq!(hydra, value(table, "HYDRA, prior heads", 0), "{}: {table}", task.name());
             assert!(table.row("user's majority answer").is_none());
+            // No head is fitted on a past without labels: a curve over them would be one point again and again.
+            let grows: Vec<&str> = result.curves.iter().map(|curve| curve.grows.as_str()).collect();
+            assert_eq!(grows, ["training users"; 2]);
         }
 
         // No record of any prompt is a test user's question with its answer.
@@ -204,6 +207,60 @@ fn every_task_of_lamp_is_compared_and_usual_answers_are_found() {
             assert!(!is_shown(&format!("{{\"{input}\":\"{}", target.query())), "{}", target.id());
         }
         assert!(is_shown(&format!("\",\"{output}\":\"")), "records stand in prompts so");
+    }
+}
+
+/// The same body, which keeps what it was asked about.
+struct Kept(Endings, Vec<(String, String)>);
+
+impl Body for Kept {
+    type Error = std::convert::Infallible;
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
+    }
+
+    fn hidden(&self) -> usize {
+        self.0.hidden()
+    }
+
+    fn rows_interact(&self) -> bool {
+        self.0.rows_interact()
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Self::Error> {
+        self.1.extend(pairs.iter().cloned());
+        self.0.pair_features(pairs)
+    }
+}
+
+#[test]
+fn the_router_reads_all_that_is_older_than_the_question_that_has_labels() {
+    let task = LampTask::Citation;
+    let (split, model) = (lamp_split(task), InTurn::new(answers(task)));
+    let mut adapter = Kept(Endings(answers(task)), Vec::new());
+    let mut reranker = Endings(answers(task));
+    let bodies = Bodies::new(&mut reranker, &mut adapter);
+    block_on(run(&split, &ExperimentTask::lamp(task).unwrap(), &plan(), bodies, &model)).unwrap();
+    // The newest record of a training user is the question; no other has labels.
+    let records = split.train[4].records();
+    for record in &records[..records.len() - 1] {
+        let pair = (record.input().to_owned(), record.output().to_owned());
+        assert!(adapter.1.contains(&pair), "record {} is not read", record.id());
+    }
+}
+
+#[test]
+fn rows_are_named_by_the_plan() {
+    let task = LampTask::MovieTag;
+    let mut plan = plan();
+    (plan.candidates, plan.shown) = (4, 2);
+    let [mut reranker, mut adapter] = [(); 2].map(|()| Endings(answers(task)));
+    let (experiment, model) = (ExperimentTask::lamp(task).unwrap(), InTurn::new(answers(task)));
+    let bodies = Bodies::new(&mut reranker, &mut adapter);
+    let table = block_on(run(&lamp_split(task), &experiment, &plan, bodies, &model)).unwrap().table;
+    for name in ["summary + BM25 k=2", "majority vote of 4", "oracle best of 4"] {
+        assert!(table.row(name).is_some(), "{table}");
     }
 }
 
