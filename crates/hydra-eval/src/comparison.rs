@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::Interval;
 use crate::error::{EvalError, check_lengths, check_numbers};
-use crate::statistics::Paired;
+use crate::statistics::{Draws, Paired, interval};
 
 pub use curve::{Curve, CurvePoint};
 pub use table::{Cell, Row, Table};
@@ -111,20 +111,10 @@ pub enum ComparisonError {
     },
 }
 
-/// How intervals are drawn.
-#[derive(Clone, Copy)]
-struct Draws {
-    confidence: f64,
-    resamples: usize,
-    seed: u64,
-}
-
-impl Draws {
-    /// The mean of `from - to` with its interval.
-    fn interval(self, from: &[Vec<f64>], to: &[Vec<f64>]) -> Interval {
-        let paired = Paired::by_user(from, to).expect("all were checked when they were added");
-        paired.bootstrap(self.confidence, self.resamples, self.seed)
-    }
+/// The mean of `from - to` with its interval.
+fn difference(draws: Draws, from: &[Vec<f64>], to: &[Vec<f64>]) -> Interval {
+    let paired = Paired::by_user(from, to).expect("all were checked when they were added");
+    paired.bootstrap(draws.confidence, draws.resamples, draws.seed)
 }
 
 impl Comparison {
@@ -181,9 +171,33 @@ impl Comparison {
     fn gain(&self, metric: usize, system: &SystemRun, over: &SystemRun, draws: Draws) -> Interval {
         let (values, baseline) = (&system.values[metric], &over.values[metric]);
         match self.metrics[metric].better {
-            Better::Higher => draws.interval(values, baseline),
-            Better::Lower => draws.interval(baseline, values),
+            Better::Higher => difference(draws, values, baseline),
+            Better::Lower => difference(draws, baseline, values),
         }
+    }
+
+    /// The mean over the metrics of the gain over the best baseline as a share of that baseline, with its interval; see
+    /// [`Row::mean_relative_gain`].
+    fn mean_relative_gain(&self, system: &SystemRun, best: &[&SystemRun], draws: Draws) -> Option<Interval> {
+        let sums = |of: &[Vec<f64>]| of.iter().map(|user| user.iter().sum()).collect::<Vec<f64>>();
+        let metrics = self.metrics.iter().zip(&system.values).zip(best).enumerate();
+        // For each metric the sums of each user: all systems have the same queries, so that a share of sums is one of means.
+        let sums: Vec<(f64, Vec<f64>, Vec<f64>)> = metrics
+            .map(|(metric, ((Metric { better, .. }, values), best))| {
+                let sign = if *better == Better::Higher { 1.0 } else { -1.0 };
+                (sign, sums(values), sums(&best.values[metric]))
+            })
+            .collect();
+        let share = |drawn: &[usize]| {
+            let total = |of: &[f64]| drawn.iter().map(|&user| of[user]).sum::<f64>();
+            let shares = sums.iter().map(|(sign, values, best)| {
+                let best = total(best);
+                sign * (total(values) - best) / best
+            });
+            shares.sum::<f64>() / sums.len() as f64
+        };
+        let gain = interval(system.values[0].len(), draws, share);
+        (gain.mean.is_finite() && best.iter().any(|best| best.name != system.name)).then_some(gain)
     }
 
     /// The table: means and gains over the best baseline with their bootstrap intervals, users drawn with replacement.
@@ -204,7 +218,7 @@ impl Comparison {
             let zeros: Vec<Vec<f64>> = values.iter().map(|user| vec![0.0; user.len()]).collect();
             let gain = || self.gain(metric, system, best[metric], draws);
             Cell {
-                value: draws.interval(values, &zeros),
+                value: difference(draws, values, &zeros),
                 gain: (system.name != best[metric].name).then(gain),
                 relative_gain: None,
             }
@@ -219,6 +233,7 @@ impl Comparison {
                 name: system.name.clone(),
                 standing: system.standing,
                 cells,
+                mean_relative_gain: self.mean_relative_gain(system, &best, draws),
                 calls: system.calls,
                 tokens: system.tokens,
             }

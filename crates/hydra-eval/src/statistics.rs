@@ -4,6 +4,7 @@ mod bootstrap;
 mod tests_of_difference;
 
 pub use bootstrap::Interval;
+pub(crate) use bootstrap::{Draws, interval};
 pub use tests_of_difference::sign_test;
 
 use crate::error::{EvalError, check_lengths, check_numbers};

@@ -34,6 +34,16 @@ pub struct Row {
     pub standing: Standing,
     /// For each metric.
     pub cells: Vec<Cell>,
+    /// The mean over the metrics of the gain over the best baseline as a share of that baseline's mean: `1/M Σ s (x - b) / b`,
+    /// where x and b are the means of the system and of the metric's best baseline, and s is 1 where higher is better, else -1.
+    /// In each resample all means are those of the same users; which baseline is best does not change with it, and a resample
+    /// in which a baseline's mean is zero is left out. None for what is itself the best baseline by every metric, and where a
+    /// baseline's mean is zero.
+    ///
+    /// # Source
+    /// Zhuang et al. 2024, arXiv:2406.02888, abstract: the average relative improvement over prompts. **Differs:** its average is
+    /// over tasks, this one over the metrics of one task, and it has an interval.
+    pub mean_relative_gain: Option<Interval>,
     /// Calls to the language model for all queries.
     pub calls: u64,
     /// Tokens in and out of the language model for all queries.

@@ -30,17 +30,42 @@ impl Paired {
     /// With fewer than some twenty users it is too narrow; [`permutation_test`](Self::permutation_test) is not.
     #[must_use]
     pub fn bootstrap(&self, confidence: f64, resamples: usize, seed: u64) -> Interval {
-        assert!(confidence > 0.0 && confidence < 1.0, "a confidence is between 0 and 1");
-        assert!(resamples > 0, "at least one resample");
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let users = &self.by_user;
-        let mut means: Vec<f64> = (0..resamples)
-            .map(|_| mean_of((0..users.len()).map(|_| &users[rng.random_range(0..users.len())])))
-            .collect();
-        means.sort_by(f64::total_cmp);
-        let tail = (1.0 - confidence) / 2.0;
-        Interval { mean: self.mean(), low: quantile(&means, tail), high: quantile(&means, 1.0 - tail) }
+        let mean = |drawn: &[usize]| mean_of(drawn.iter().map(|&user| &users[user]));
+        interval(users.len(), Draws { confidence, resamples, seed }, mean)
     }
+}
+
+/// How intervals are drawn.
+#[derive(Clone, Copy)]
+pub(crate) struct Draws {
+    /// The share of resamples inside.
+    pub(crate) confidence: f64,
+    pub(crate) resamples: usize,
+    pub(crate) seed: u64,
+}
+
+/// What `of` makes of all users, with its percentile interval over resamples of them. A resample of which it makes no finite
+/// number is left out.
+pub(crate) fn interval(users: usize, draws: Draws, of: impl Fn(&[usize]) -> f64) -> Interval {
+    let Draws { confidence, resamples, seed } = draws;
+    assert!(confidence > 0.0 && confidence < 1.0, "a confidence is between 0 and 1");
+    assert!(resamples > 0, "at least one resample");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut drawn: Vec<usize> = (0..users).collect();
+    let mean = of(&drawn);
+    let mut means = Vec::with_capacity(resamples);
+    for _ in 0..resamples {
+        drawn.fill_with(|| rng.random_range(0..users));
+        means.push(of(&drawn));
+    }
+    means.retain(|mean| mean.is_finite());
+    if means.is_empty() {
+        return Interval { mean, low: mean, high: mean };
+    }
+    means.sort_by(f64::total_cmp);
+    let tail = (1.0 - confidence) / 2.0;
+    Interval { mean, low: quantile(&means, tail), high: quantile(&means, 1.0 - tail) }
 }
 
 /// The quantile of sorted numbers, linear between them.

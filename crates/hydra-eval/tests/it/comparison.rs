@@ -79,3 +79,33 @@ fn systems_that_did_not_answer_the_same_queries_are_refused() {
     alone.add(run("ours", Standing::System, |_| 0.0)).unwrap();
     assert_eq!(alone.table(0.95, 10, 1), Err(ComparisonError::NoBaseline));
 }
+
+#[test]
+fn relative_gains_are_averaged_over_the_metrics() {
+    let gain = |name: &str| comparison().table(0.95, 500, 1).unwrap().row(name).unwrap().mean_relative_gain;
+    // Half of the MAE of the best baseline is gone, and half as many answers again as its own are right.
+    let ours = gain("ours").unwrap();
+    assert_eq!(ours.mean, 0.5);
+    assert!(0.0 < ours.low && ours.low < 0.5 && 0.5 < ours.high, "{ours:?}");
+    // Twice the MAE, and nothing right: -1 and -1, whoever is drawn.
+    let swapped = gain("<swapped>").unwrap();
+    assert_eq!((swapped.mean, swapped.low, swapped.high), (-1.0, -1.0, -1.0));
+
+    // Over a baseline that is 1 for everybody a share is a difference, with the same draws.
+    let mut one = Comparison::new([metrics()[0].clone()]);
+    let first = |mut run: SystemRun| {
+        run.values.truncate(1);
+        run
+    };
+    one.add(first(run("near", Standing::Baseline, |_| 1.0))).unwrap();
+    one.add(first(run("ours", Standing::System, |user| if user % 4 == 0 { 2.0 } else { 0.0 }))).unwrap();
+    let table = one.table(0.95, 500, 1).unwrap();
+    assert_eq!(table.rows[1].mean_relative_gain, table.rows[1].cells[0].gain);
+    assert_eq!(table.rows[0].mean_relative_gain, None, "it is the best baseline");
+
+    // Nothing is a share of nothing.
+    let mut perfect = Comparison::new(metrics());
+    perfect.add(run("perfect", Standing::Baseline, |_| 0.0)).unwrap();
+    perfect.add(run("ours", Standing::System, |_| 1.0)).unwrap();
+    assert_eq!(perfect.table(0.95, 50, 1).unwrap().rows[1].mean_relative_gain, None);
+}
