@@ -8,7 +8,7 @@ mod error;
 mod records;
 
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hydra_llm::Template;
 use hydra_types::{Record, UserId};
@@ -29,6 +29,8 @@ pub struct JsonLinesTask {
     pub prompt: Template,
     /// The most tokens of an answer, if the description says so.
     pub max_tokens: Option<NonZeroU32>,
+    /// The file with the records.
+    pub histories: PathBuf,
 }
 
 /// What one user answered.
@@ -46,7 +48,7 @@ pub struct UserRecords {
 /// # Errors
 /// [`JsonLinesError`], which names file and line and quotes nothing.
 pub fn load(description: &Path) -> Result<(JsonLinesTask, Vec<UserRecords>), JsonLinesError> {
-    let (task, histories) = description::read(description)?;
-    let users = records::read(&histories, &task.answers)?;
+    let task = description::read(description)?;
+    let users = records::read(&task.histories, &task.answers)?;
     Ok((task, users))
 }

@@ -23,8 +23,8 @@ struct Description {
     histories: PathBuf,
 }
 
-/// The task, and where its records are: beside the description, unless it says otherwise.
-pub(super) fn read(path: &Path) -> Result<(JsonLinesTask, PathBuf), JsonLinesError> {
+/// The task. Its records are beside the description, unless it says otherwise.
+pub(super) fn read(path: &Path) -> Result<JsonLinesTask, JsonLinesError> {
     let own = || path.to_owned();
     let file = File::open(path).map_err(|source| JsonLinesError::Read { path: own(), source })?;
     let mut text = Vec::new();
@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path) -> Result<(JsonLinesTask, PathBuf), JsonLinesErr
         return Err(JsonLinesError::NoHistory { path: own() });
     }
     let histories = path.parent().unwrap_or(Path::new("")).join(histories);
-    Ok((JsonLinesTask { name, answers, prompt, max_tokens }, histories))
+    Ok(JsonLinesTask { name, answers, prompt, max_tokens, histories })
 }
 
 fn can_be_told_apart(labels: &[String]) -> bool {
