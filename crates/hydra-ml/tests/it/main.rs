@@ -3,6 +3,8 @@
 
 mod answer;
 mod deadlines;
+#[cfg(feature = "cli")]
+mod evaluation;
 #[cfg(feature = "experiment")]
 mod experiment;
 mod gate;

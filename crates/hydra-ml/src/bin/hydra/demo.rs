@@ -14,8 +14,8 @@ use hydra_lm::{LanguageModel, LmOptions, LocalClient};
 use hydra_ml::experiment::{Bodies, ExperimentPlan, ExperimentTask, run_live};
 use hydra_onnx::{Bundle, Encoder, EncoderOptions};
 
-use crate::eval::manifest::Manifest;
-use crate::eval::report;
+use crate::eval::manifest::{self, Manifest};
+use crate::eval::report::Report;
 use crate::eval::task::{audited, movielens_as_recorded, movielens_files};
 use crate::progress::{Counted, Shown};
 use crate::recorded;
@@ -89,10 +89,16 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     recorded.finish();
     live.iter().for_each(Shown::finish);
     eprintln!("{} of {calls} calls went to the model, the others were recorded", asked.load(Ordering::Relaxed));
-    let files = [("encoder", demo.encoder.join("manifest.json")), ("cassette", demo.cassette.clone())];
+    let files = [
+        ("encoder", demo.encoder.join("manifest.json")),
+        ("language-model", demo.lm.join("manifest.json")),
+        (manifest::CASSETTE, demo.cassette.clone()),
+    ];
     let files = files.into_iter().chain(movielens_files(&demo.data));
-    let manifest = Manifest::new("MovieLens 100K", &plan, &model.capabilities().model, files)?;
-    report::write(&result, &split, &manifest, Some(&demo.out), false)?;
+    let manifest = Manifest::new("MovieLens 100K", &plan, &model.capabilities().model, &split, files)?;
+    let report = Report::new(&result)?;
+    report.write(manifest, &demo.out)?;
+    report.print(false);
     eprintln!("{:.0} s so far", begin.elapsed().as_secs_f64());
 
     println!("\nThree users, live:");

@@ -3,6 +3,7 @@
 mod client;
 mod estimate;
 pub(crate) mod manifest;
+mod repeat;
 pub(crate) mod report;
 mod rows;
 pub(crate) mod task;
@@ -16,11 +17,14 @@ use hydra_heads::Weights;
 use hydra_llm::block_on;
 use hydra_ml::experiment::{Bodies, ExperimentPlan, Labelling, adapter_rows, run as experiment};
 use hydra_onnx::{Bundle, Encoder, EncoderOptions, PriorHead};
+use hydra_train::Split;
 use hydra_types::CandidateTemplate;
 
 use crate::progress::Shown;
 use crate::recorded::{TEST, TRAIN};
 use client::Defaults;
+use manifest::Manifest;
+use report::Report;
 use task::audited;
 
 /// Compare HYDRA with every simpler way, on users that nothing was learned from but their own past.
@@ -67,6 +71,10 @@ pub(crate) struct Eval {
     /// Print the table as JSON
     #[arg(long)]
     json: bool,
+
+    /// Run again what wrote this manifest.json, from its recorded answers, and say whether the same bytes come out
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    repeat: Option<PathBuf>,
 
     /// Say what it would take, and stop
     #[arg(long)]
@@ -134,12 +142,33 @@ Examples:
   What it would take:      cargo xtask eval --train-users 50 --dry-run
   A small run:             cargo xtask eval --train-users 10 --test-users 20 --test-queries 2 --test-rerank-queries 2 --test-tried 2
   Again, asking nothing:   cargo xtask eval --replay ...
+  The same bytes?          cargo xtask eval --repeat results/manifest.json
   A task of your own:      cargo xtask eval --task meals.json --llm-url http://localhost:8080 --llm-model a-model ...
   LaMP:                    cargo xtask eval --task lamp-2m --data lamp-2m-files ...
 
 docs/own-task.md says how to describe a task of your own.";
 
 pub(crate) fn run(eval: &Eval) -> Result<()> {
+    if let Some(manifest) = &eval.repeat {
+        return repeat::run(manifest);
+    }
+    let Some(Made { report, manifest, .. }) = made(eval)? else { return Ok(()) };
+    if let Some(out) = &eval.out {
+        report.write(manifest, out)?;
+    }
+    report.print(eval.json);
+    Ok(())
+}
+
+/// What a run makes.
+struct Made {
+    report: Report,
+    manifest: Manifest,
+    split: Split,
+}
+
+/// Nothing, where something else than a table is wanted.
+fn made(eval: &Eval) -> Result<Option<Made>> {
     let prepared = eval.task.prepare(eval.seed)?;
     let (task, split) = (&prepared.task, &prepared.split);
     let mut plan = ExperimentPlan::default();
@@ -165,7 +194,7 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
     let estimate = estimate::of(split, task, &plan, &model, &eval.prices)?;
     eprintln!("{estimate}");
     if eval.dry_run {
-        return Ok(());
+        return Ok(None);
     }
 
     let (client, asked) = model.recorded()?;
@@ -173,7 +202,7 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
         let rows = block_on(adapter_rows(split, task, &plan, &client)).map_err(|error| model.explained(error))?;
         rows::write(&rows, file)?;
         eprintln!("{} rows: {}", rows.len(), file.display());
-        return Ok(());
+        return Ok(None);
     }
     let open = |folder: &PathBuf| -> Result<(Bundle, Encoder)> {
         let bundle = Bundle::open(folder)
@@ -196,9 +225,10 @@ pub(crate) fn run(eval: &Eval) -> Result<()> {
     let files = [
         ("encoder", Some(eval.encoder.join("manifest.json"))),
         ("adapter", eval.adapter.as_ref().map(|adapter| adapter.join("manifest.json"))),
-        ("cassette", Some(model.cassette().to_owned())),
+        ("language-model", model.bundle().map(|bundle| bundle.join("manifest.json"))),
+        (manifest::CASSETTE, Some(model.cassette().to_owned())),
     ];
-    let files = files.into_iter().filter_map(|(name, path)| Some((name, path?))).chain(eval.task.files());
-    let manifest = manifest::Manifest::new(&prepared.name, &plan, &model.capabilities().model, files)?;
-    report::write(&result, split, &manifest, eval.out.as_deref(), eval.json)
+    let files = files.into_iter().filter_map(|(name, path)| Some((name, path?))).chain(prepared.files);
+    let manifest = Manifest::new(&prepared.name, &plan, &model.capabilities().model, split, files)?;
+    Ok(Some(Made { report: Report::new(&result)?, manifest, split: prepared.split }))
 }

@@ -48,6 +48,8 @@ pub(super) struct Prepared {
     pub(super) split: Split,
     /// What the reader of the result should know about them.
     pub(super) notes: Vec<String>,
+    /// What all that was read from.
+    pub(super) files: Vec<(&'static str, PathBuf)>,
 }
 
 fn choice(text: &str) -> Result<TaskChoice, String> {
@@ -76,20 +78,6 @@ impl TaskArgs {
         }
     }
 
-    /// What the task was read from.
-    pub(super) fn files(&self) -> Vec<(&'static str, PathBuf)> {
-        match &self.task {
-            TaskChoice::MovieLens => movielens_files(self.data.as_deref().unwrap_or(Path::new(MOVIELENS))),
-            TaskChoice::Lamp(_) => {
-                let folder = self.data.clone().unwrap_or_default();
-                ["train_questions", "train_outputs", "dev_questions", "dev_outputs"]
-                    .map(|name| (name, folder.join(format!("{name}.json"))))
-                    .to_vec()
-            }
-            TaskChoice::Own(description) => vec![("task", description.clone())],
-        }
-    }
-
     pub(super) fn prepare(&self, seed: u64) -> Result<Prepared> {
         let Self { train_users, test_users, targets, .. } = *self;
         ensure!(test_users > 0, "nobody would be asked: give --test-users at least 1");
@@ -103,6 +91,7 @@ impl TaskArgs {
                     task: ExperimentTask::movielens()?,
                     split: movielens(folder, &plan)?,
                     notes,
+                    files: movielens_files(folder),
                 })
             }
             TaskChoice::Lamp(task) => {
@@ -122,6 +111,7 @@ impl TaskArgs {
                     task: ExperimentTask::json_lines(&task)?,
                     split,
                     notes: notes.into_iter().collect(),
+                    files: vec![("task", description.clone()), ("records", task.histories)],
                 })
             }
         }
@@ -141,7 +131,9 @@ fn lamp(task: LampTask, folder: &Path, plan: &SplitPlan) -> Result<Prepared> {
     if !task.records_are_answers() {
         notes.push("records are no answers to the question: test users have no heads of their own".to_owned());
     }
-    Ok(Prepared { name: task.name().to_owned(), task: ExperimentTask::lamp(task)?, split: split.split, notes })
+    let files = ["train_questions", "train_outputs", "dev_questions", "dev_outputs"];
+    let files = files.map(|name| (name, folder.join(format!("{name}.json")))).to_vec();
+    Ok(Prepared { name: task.name().to_owned(), task: ExperimentTask::lamp(task)?, split: split.split, notes, files })
 }
 
 fn counted(number: usize, what: &str) -> Option<String> {
