@@ -101,6 +101,9 @@ impl Manifest {
         compare("version", &self.version, env!("CARGO_PKG_VERSION"));
         compare("threads", &self.threads.to_string(), &threads().to_string());
         compare("processor", &self.processor, &processor());
+        let place = |path: Option<&Path>| path.map_or("the system's".into(), Path::to_string_lossy).into_owned();
+        let then = self.files.get(RUNTIME).map(|read| read.path.as_path());
+        compare("onnx runtime", &place(then), &place(runtime().as_deref()));
         all
     }
 
