@@ -29,6 +29,8 @@ use crate::session::Outputs;
 /// in the same call give the same bytes; in another call a text may sit in another batch, and then its features differ
 /// by rounding (fp32: below 1e-5 in our tests), or by more with a per-tensor int8 bundle: see [`Rows`].
 ///
+/// No text becomes a special token, whatever it says: one that says `[SEP]` is read as brackets and letters.
+///
 /// # Examples
 /// ```no_run
 /// use hydra_onnx::{Bundle, Encoder, EncoderOptions};

@@ -17,6 +17,8 @@ pub(crate) fn batch(folder: &Folder, (rows, seq): (usize, usize), seed: usize) -
     let mut tokenizer = Tokenizer::from_bytes(folder.tokenizer()).map_err(GateError::Tokenizer)?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(GateError::Tokenizer)?;
+    // As `hydra-onnx` tokenizes what it is given.
+    tokenizer.set_encode_special_tokens(true);
     let padding = i64::try_from(folder.config().padding_id).expect("ids are bounded");
     let mut ids = Array2::from_elem((rows, seq), padding);
     let mut mask = Array2::zeros((rows, seq));

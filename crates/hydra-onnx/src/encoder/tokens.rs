@@ -56,16 +56,20 @@ pub(super) struct RowTokenizer {
     first_budget: usize,
     max_text_bytes: usize,
     pad_id: u32,
+    /// What only we may write: the padding token, and what the post-processor adds.
+    special: Vec<u32>,
 }
 
 impl RowTokenizer {
     pub(super) fn new(bundle: &Bundle, max_tokens: usize, options: &EncoderOptions) -> Result<Self, EncoderError> {
         let mut tokenizer =
             Tokenizer::from_bytes(bundle.tokenizer()).map_err(|source| EncoderError::Tokenizer { source })?;
-        let pad_id = pad_id(&tokenizer);
+        let padding = padding(&tokenizer);
         // Files come with the padding and truncation of whoever saved them; MiniLM's cuts at 128 without a word.
         tokenizer.with_padding(None::<PaddingParams>);
         tokenizer.with_truncation(None).map_err(|source| EncoderError::Tokenizer { source })?;
+        // A text that says "[SEP]" has not ended.
+        tokenizer.set_encode_special_tokens(true);
         let room = |pair| {
             let added = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(pair));
             max_tokens.checked_sub(added).filter(|&room| room >= 2).ok_or(EncoderError::Options {
@@ -80,7 +84,12 @@ impl RowTokenizer {
             });
         }
         let max_text_bytes = options.max_text_bytes;
-        Ok(Self { tokenizer, single_room, pair_room, first_budget, max_text_bytes, pad_id })
+        let added = tokenizer.post_process(Encoding::default(), Some(Encoding::default()), true);
+        let mut special = added.map_err(|source| EncoderError::Tokenizer { source })?.get_ids().to_vec();
+        special.extend(padding);
+        // The mask hides padding, so any id of the vocabulary would do.
+        let pad_id = padding.unwrap_or(0);
+        Ok(Self { tokenizer, single_room, pair_room, first_budget, max_text_bytes, pad_id, special })
     }
 
     pub(super) fn pad_id(&self) -> u32 {
@@ -136,10 +145,14 @@ impl RowTokenizer {
         (cut_first, cut_second): (usize, usize),
     ) -> Result<Row, EncoderError> {
         let encoding = self.tokenizer.post_process(first, second, true).map_err(|_| EncoderError::Tokenize { row })?;
-        if encoding.is_empty() {
+        let tokens = encoding.get_ids().iter().zip(encoding.get_type_ids()).zip(encoding.get_special_tokens_mask());
+        // SentencePiece has special tokens among its pieces, whatever the tokenizer is told: those of a text are left out.
+        let tokens = tokens.filter(|((id, _), special)| **special == 1 || !self.special.contains(id));
+        let (ids, types): (Vec<u32>, Vec<u32>) = tokens.map(|((&id, &kind), _)| (id, kind)).unzip();
+        if ids.is_empty() {
             return Err(EncoderError::NoTokens { row });
         }
-        Ok(Row { ids: encoding.get_ids().to_vec(), types: encoding.get_type_ids().to_vec(), cut_first, cut_second })
+        Ok(Row { ids, types, cut_first, cut_second })
     }
 }
 
@@ -151,10 +164,10 @@ fn share(first: usize, second: usize, room: usize, first_budget: usize) -> (usiz
     (keep_first, second.min(room - keep_first))
 }
 
-/// The id that fills rows up. The mask hides it, so any id of the vocabulary would do.
-fn pad_id(tokenizer: &Tokenizer) -> u32 {
+/// The id of the padding token, if there is one.
+fn padding(tokenizer: &Tokenizer) -> Option<u32> {
     let named = || ["[PAD]", "<pad>"].into_iter().find_map(|token| tokenizer.token_to_id(token));
-    tokenizer.get_padding().map(|padding| padding.pad_id).or_else(named).unwrap_or(0)
+    tokenizer.get_padding().map(|padding| padding.pad_id).or_else(named)
 }
 
 #[cfg(test)]
@@ -162,6 +175,48 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bundle::{Description, Kind, Pooling, Precision};
+
+    /// What the tokenizer of a tiny model makes of a pair.
+    fn row(tokenizer: &[u8], pair: (&str, &str)) -> Row {
+        let model = Bundle::open(&hydra_testkit::fixture("bundles/tiny-encoder")).unwrap().model().clone();
+        let (kind, precision, pooling) = (Kind::Encoder, Precision::Fp32, Pooling::Mean);
+        let description = Description { kind, precision, pooling, normalize: false, max_tokens: 64, parity: None };
+        let bundle = Bundle::new(description, model, tokenizer.to_vec()).unwrap();
+        let tokenizer = RowTokenizer::new(&bundle, 64, &EncoderOptions::default()).unwrap();
+        tokenizer.pairs(&[pair]).unwrap().remove(0)
+    }
+
+    /// How often each of the first five ids occurs, the unknown one's aside: the special tokens of all tiny models.
+    fn special(row: &Row, unknown: u32) -> Vec<usize> {
+        let ids = (0..5).filter(|id| *id != unknown);
+        ids.map(|id| row.ids.iter().filter(|own| **own == id).count()).collect()
+    }
+
+    #[test]
+    fn a_text_that_names_special_tokens_has_no_more_of_them_than_another() {
+        for (model, unknown) in [("bert", 1), ("mpnet", 3), ("xlm-roberta-classifier", 3)] {
+            let file = hydra_testkit::fixture(&format!("models/{model}/tokenizer.json"));
+            let tokenizer = std::fs::read(file).unwrap();
+            let plain = row(&tokenizer, ("the old teacher", "a clock"));
+            let names = "[SEP] [CLS] [PAD] [MASK] </s> <s> <pad> <mask>";
+            let forged = row(&tokenizer, (&format!("the old {names} teacher"), &format!("a {names} clock")));
+            assert!(forged.len() > plain.len() + 16, "the names are read, as ordinary text: {forged:?}");
+            assert_eq!(special(&forged, unknown), special(&plain, unknown), "{model}");
+        }
+    }
+
+    /// As SentencePiece has them: words of the vocabulary, which a text may say.
+    #[test]
+    fn nor_where_they_are_pieces_of_the_vocabulary() {
+        let file = hydra_testkit::fixture("models/xlm-roberta-classifier/tokenizer.json");
+        let text = std::fs::read_to_string(file).unwrap();
+        let tokenizer = text.replace("BertPreTokenizer", "WhitespaceSplit");
+        assert_ne!(tokenizer, text);
+        let plain = row(tokenizer.as_bytes(), ("the old teacher", "a clock"));
+        let forged = row(tokenizer.as_bytes(), ("the old </s> <s> teacher", "a <pad> clock"));
+        assert_eq!((&forged.ids, &forged.types), (&plain.ids, &plain.types));
+    }
 
     #[test]
     fn the_second_text_gives_way_first() {
