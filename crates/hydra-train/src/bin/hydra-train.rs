@@ -14,7 +14,7 @@ use hydra_train::{
 use hydra_types::UserId;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
-use tokenizers::{Tokenizer, TruncationParams, TruncationStrategy};
+use tokenizers::{Encoding, Tokenizer, TruncationParams, TruncationStrategy};
 
 /// Train what everybody shares.
 #[derive(Parser)]
@@ -142,9 +142,10 @@ fn train(arguments: &Training) -> Result<()> {
     };
     let model = classifier(&folder, classes, arguments.seed)?;
     let tokenizer = tokenizer(&folder, arguments.max_tokens.min(model.config().max_tokens()))?;
-    let rows = examples(&arguments.rows, &tokenizer)?;
+    let examples = |rows: &Path| examples(rows, &tokenizer, model.config().padding_id);
+    let rows = examples(&arguments.rows)?;
     let (learned, held_out) = match &arguments.held_out {
-        Some(held_out) => (rows, examples(held_out, &tokenizer)?),
+        Some(held_out) => (rows, examples(held_out)?),
         None => split(rows, arguments.hold_out)?,
     };
     let tokens: usize = learned.iter().map(|row| row.sequence.ids.len()).sum();
@@ -251,18 +252,34 @@ fn tokenizer(folder: &Path, max_length: usize) -> Result<Tokenizer> {
     tokenizer.with_padding(None);
     let truncation = TruncationParams { max_length, strategy: TruncationStrategy::LongestFirst, ..Default::default() };
     tokenizer.with_truncation(Some(truncation)).map_err(failed)?;
+    // A text that says "[SEP]" has not ended.
+    tokenizer.set_encode_special_tokens(true);
     Ok(tokenizer)
 }
 
-fn examples(rows: &Path, tokenizer: &Tokenizer) -> Result<Vec<Example>> {
+/// A pair's tokens.
+///
+/// SentencePiece has special tokens among its pieces, whatever the tokenizer is told: those of a text are left out, as
+/// `hydra-onnx` does.
+fn sequence(pair: &Encoding, padding: usize) -> Sequence {
+    let (ids, mask) = (pair.get_ids(), pair.get_special_tokens_mask());
+    let mut special: Vec<u32> = ids.iter().zip(mask).filter(|(_, special)| **special == 1).map(|(id, _)| *id).collect();
+    special.extend(u32::try_from(padding));
+    let tokens = ids.iter().zip(pair.get_type_ids()).zip(mask);
+    let tokens = tokens.filter(|((id, _), added)| **added == 1 || !special.contains(id));
+    let (ids, types) = tokens.map(|((&id, &kind), _)| (id, kind)).unzip();
+    Sequence { ids, types }
+}
+
+fn examples(rows: &Path, tokenizer: &Tokenizer, padding: usize) -> Result<Vec<Example>> {
     let text = fs::read_to_string(rows).with_context(|| format!("cannot read {}", rows.display()))?;
     let mut examples = Vec::new();
     for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
         let row: Row = serde_json::from_str(text).with_context(|| format!("line {line} is not a row"))?;
         let pair = tokenizer.encode((row.query, row.text), true);
         let pair = pair.map_err(|_| anyhow::anyhow!("the texts of line {line} cannot be tokenised"))?;
-        let sequence = Sequence { ids: pair.get_ids().to_vec(), types: pair.get_type_ids().to_vec() };
-        examples.push(Example { sequence, label: row.label, group: row.group, user: row.user.map(UserId::new) });
+        let (sequence, user) = (sequence(&pair, padding), row.user.map(UserId::new));
+        examples.push(Example { sequence, label: row.label, group: row.group, user });
     }
     ensure!(!examples.is_empty(), "{} has no rows", rows.display());
     Ok(examples)

@@ -28,10 +28,23 @@ fn train_as(body: &str, rows: &str, out: &Path, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("rows.jsonl");
     fs::write(&file, rows).unwrap();
-    let options = ["--epochs", "3", "--batch", "4", "--learning-rate", "1e-3", "--hold-out", "5", "--model"];
+    command(body, &file, out, more).output().unwrap()
+}
+
+fn command(body: &str, file: &Path, out: &Path, more: &[&str]) -> Command {
+    let options = ["--batch", "4", "--learning-rate", "1e-3"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_hydra-train"));
-    command.arg(body).arg(file).args(options).arg(fixture("models/bert")).arg("--out").arg(out).args(more);
-    command.output().unwrap()
+    command.arg(body).arg(file).args(options).arg("--out").arg(out).args(more);
+    if !more.contains(&"--model") {
+        command.arg("--model").arg(fixture("models/bert"));
+    }
+    if !more.contains(&"--epochs") {
+        command.args(["--epochs", "3"]);
+    }
+    if !more.contains(&"--held-out") {
+        command.args(["--hold-out", "5"]);
+    }
+    command
 }
 
 #[test]
@@ -69,6 +82,31 @@ fn an_adapters_body_is_trained_beside_the_heads_of_users_and_judged_on_others() 
     let nobody = train_as("adapter", &rows(), &folder.path().join("other"), &joint);
     let refused = String::from_utf8_lossy(&nobody.stderr);
     assert!(!nobody.status.success() && refused.contains("name its user"), "{refused}");
+}
+
+/// The tokens of an epoch, as the binary counts them, where every useful text is `text`.
+fn tokens(text: &str, model: &Path) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = rows().replace("w7 w8", text);
+    let more = ["--model", model.to_str().unwrap()];
+    let output = train_as("reranker", &rows, &folder.path().join("model"), &more);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.split(", ").nth(2).unwrap().lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_text_that_names_special_tokens_is_ordinary_text() {
+    let bert = fixture("models/bert");
+    assert_eq!(tokens("w7 [SEP] [CLS] w8", &bert), tokens("w7 (sep) (cls) w8", &bert));
+
+    // As SentencePiece has them: words of the vocabulary, which a text may say.
+    let folder = tempfile::tempdir().unwrap();
+    Model::open(fixture("models/mpnet")).unwrap().save(folder.path()).unwrap();
+    let file = folder.path().join("tokenizer.json");
+    let split = fs::read_to_string(&file).unwrap().replace("BertPreTokenizer", "WhitespaceSplit");
+    fs::write(&file, split).unwrap();
+    assert_eq!(tokens("w7 </s> <s> <pad> w8", folder.path()), tokens("w7 w8", folder.path()));
 }
 
 #[test]
