@@ -1,7 +1,7 @@
 //! The command line of hydra-train: `cargo xtask train` runs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on standard output")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,7 +84,7 @@ struct Training {
     #[arg(long, default_value_t = 10)]
     hold_out: usize,
 
-    /// File of the rows that are held out; those of ROWS are all learned from then
+    /// File of the rows that are held out; those of ROWS are all learned from then. No user may be in both
     #[arg(long, value_name = "FILE", conflicts_with = "hold_out")]
     held_out: Option<PathBuf>,
 
@@ -145,7 +145,7 @@ fn train(arguments: &Training) -> Result<()> {
     let examples = |rows: &Path| examples(rows, &tokenizer, model.config().padding_id);
     let rows = examples(&arguments.rows)?;
     let (learned, held_out) = match &arguments.held_out {
-        Some(held_out) => (rows, examples(held_out)?),
+        Some(held_out) => apart(rows, examples(held_out)?)?,
         None => split(rows, arguments.hold_out)?,
     };
     let tokens: usize = learned.iter().map(|row| row.sequence.ids.len()).sum();
@@ -282,7 +282,25 @@ fn examples(rows: &Path, tokenizer: &Tokenizer, padding: usize) -> Result<Vec<Ex
         examples.push(Example { sequence, label: row.label, group: row.group, user });
     }
     ensure!(!examples.is_empty(), "{} has no rows", rows.display());
+    let named = examples.iter().filter(|example| example.user.is_some()).count();
+    ensure!(
+        named == 0 || named == examples.len(),
+        "{named} of {} rows name their user: name the user of every row, or of none: {}",
+        examples.len(),
+        rows.display()
+    );
     Ok(examples)
+}
+
+/// The rows of both files, which share no user.
+fn apart(learned: Vec<Example>, held_out: Vec<Example>) -> Result<(Vec<Example>, Vec<Example>)> {
+    let users = |rows: &[Example]| -> BTreeSet<UserId> { rows.iter().filter_map(|row| row.user).collect() };
+    let shared = users(&learned).intersection(&users(&held_out)).count();
+    ensure!(
+        shared == 0,
+        "{shared} users of --held-out are learned from too, so that it would not say how strangers fare: put all rows of a user into one of the files, or leave --held-out out and let --hold-out split ROWS by user"
+    );
+    Ok((learned, held_out))
 }
 
 /// Every so many-th user or group, in order of their numbers, is held out.

@@ -110,6 +110,32 @@ fn a_text_that_names_special_tokens_is_ordinary_text() {
 }
 
 #[test]
+fn held_out_rows_are_of_other_users_and_all_rows_name_theirs_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, held_out) = (folder.path().join("model"), folder.path().join("held-out.jsonl"));
+    let with_held_out = |learned: &str, rows: &str| {
+        fs::write(&held_out, rows).unwrap();
+        let output = train_as("adapter", learned, &out, &["--held-out", held_out.to_str().unwrap()]);
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let rows = rows_of_users();
+    let of = |users: std::ops::Range<usize>| {
+        rows.lines().take(users.end * 6).skip(users.start * 6).map(|row| format!("{row}\n")).collect::<String>()
+    };
+    let (fine, said) = with_held_out(&of(0..8), &of(8..10));
+    assert!(fine, "{said}");
+    let (fine, said) = with_held_out(&of(0..8), &of(6..10));
+    assert!(!fine && said.contains("2 users of --held-out") && said.contains("one of the files"), "{said}");
+
+    let nameless = rows.replacen(", \"user\": 0", "", 1);
+    let output = train_as("adapter", &nameless, &out, &[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("59 of 60 rows name their user"), "{said}");
+    let (fine, said) = with_held_out(&of(0..8), &nameless);
+    assert!(!fine && said.contains("held-out.jsonl") && said.contains("of every row, or of none"), "{said}");
+}
+
+#[test]
 fn what_is_wrong_with_the_rows_is_said_without_their_text() {
     let folder = tempfile::tempdir().unwrap();
     for (rows, said) in [
