@@ -79,6 +79,7 @@
 //! - `cuda`: makes [`Device::Cuda`] work. Burn's build fetches a compiler for it, which needs a network; the driver is looked
 //!   for at run time.
 
+mod file;
 mod fitting;
 mod journal;
 mod labels;

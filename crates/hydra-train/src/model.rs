@@ -26,6 +26,7 @@ pub(crate) use network::{Binding, Network};
 pub(crate) use parameter::{Parameter, numbers, to_bytes};
 pub use tokens::{Sequence, Tokens, TokensError};
 
+use crate::file;
 use parameter::{SINGLE, Unused, WeightFiles, read, to_safetensors};
 
 /// A transformer encoder, or a classifier on one, with its weights as plain numbers.
@@ -209,7 +210,8 @@ impl Model {
     }
 
     /// Writes the folder: `config.json`, `model.safetensors` with every number in F32, and the tokenizer's files as they
-    /// were. Names are those of the folder that was opened.
+    /// were. Names are those of the folder that was opened. Each file appears whole or not at all, also in the folder that the
+    /// model was opened from.
     ///
     /// # Errors
     /// [`ModelError::Io`] if a file cannot be written.
@@ -221,10 +223,16 @@ impl Model {
         };
         let weights = to_safetensors(&self.parameters, &self.unused);
         let own = [("config.json", &self.config_json), (SINGLE, &weights)];
+        let mut written = Vec::new();
         for (name, bytes) in own.into_iter().chain(self.companions.iter().map(|(name, bytes)| (*name, bytes))) {
             let path = folder.join(name);
             let parent = path.parent().unwrap_or(folder);
-            fs::create_dir_all(parent).and_then(|()| fs::write(&path, bytes)).map_err(failed(&path))?;
+            let file = fs::create_dir_all(parent).and_then(|()| file::beside(&path, bytes)).map_err(failed(&path))?;
+            written.push((file, path));
+        }
+        // Nothing old is replaced before all that is new lies on the disk.
+        for (file, path) in written {
+            file.persist(&path).map_err(|error| failed(&path)(error.error))?;
         }
         Ok(())
     }

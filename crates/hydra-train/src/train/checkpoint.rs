@@ -1,7 +1,7 @@
 //! A run on disk: one safetensors file that appears whole or not at all.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hydra_types::UserId;
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::heads::Head;
 use super::{Best, Curve, CurvePoint, Moments, State, Trainer};
+use crate::file;
 use crate::model::{Parameter, numbers, to_bytes};
 
 /// A checkpoint that could not be written or does not belong here.
@@ -94,11 +95,7 @@ pub(super) fn save(trainer: &Trainer, path: &Path) -> Result<(), CheckpointError
         .expect("names differ, and shapes fit their bytes");
 
     let failed = |source| CheckpointError::Io { path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Beside its final place, so that the rename is within one file system and therefore one step.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    file::beside(path, &bytes).and_then(|file| Ok(file.persist(path)?)).map_err(failed)?;
     Ok(())
 }
 

@@ -62,6 +62,37 @@ fn a_model_that_is_saved_unchanged_has_the_same_names_and_bits() {
     }
 }
 
+/// A link keeps what a file held: who writes into the file, and is cut off, has lost it.
+#[test]
+fn a_model_that_is_saved_over_another_never_writes_into_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let model = Model::open(fixture("models/bert")).unwrap();
+    model.save(folder.path()).unwrap();
+    let names = ["config.json", "model.safetensors", "tokenizer.json"];
+    let before = names.map(|name| std::fs::read(path(name)).unwrap());
+    for name in names {
+        std::fs::hard_link(path(name), path(&format!("old-{name}"))).unwrap();
+    }
+    Model::open(folder.path()).unwrap().with_classifier(2, 1).unwrap().save(folder.path()).unwrap();
+    for (name, before) in names.iter().zip(before) {
+        assert_eq!(std::fs::read(path(&format!("old-{name}"))).unwrap(), before, "{name}");
+    }
+    assert_eq!(Model::open(folder.path()).unwrap().task(), Task::Classify { classes: 2 });
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2 * names.len(), "nothing is left beside");
+
+    // What cannot be written is found before anything is replaced.
+    let other = Model::open(fixture("models/mpnet")).unwrap();
+    let blocked = tempfile::tempdir().unwrap();
+    model.save(blocked.path()).unwrap();
+    let weights = blocked.path().join("model.safetensors");
+    let before = std::fs::read(&weights).unwrap();
+    std::fs::remove_file(blocked.path().join("config.json")).unwrap();
+    std::fs::create_dir(blocked.path().join("config.json")).unwrap();
+    assert!(matches!(other.save(blocked.path()), Err(ModelError::Io { .. })));
+    assert_eq!(std::fs::read(&weights).unwrap(), before);
+}
+
 /// Names and shapes of a weight file, without what the family's classifier has besides.
 fn layout(folder: &Path) -> BTreeMap<String, Vec<usize>> {
     let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
