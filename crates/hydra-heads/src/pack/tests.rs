@@ -130,3 +130,17 @@ fn another_format_is_named() {
     bytes[0] = b'?';
     assert!(matches!(unpack(&bytes), Err(UnpackError::Magic)));
 }
+
+/// What the README says of heads on 384 features.
+#[test]
+fn packed_heads_take_no_more_bytes_than_promised() {
+    let shared = shared(384, 384, 2);
+    let bytes = |kind| {
+        let weights = weights(kind, 384, |i| (i as f32).sin()).to_precision(Precision::Int8);
+        pack(&shared.head(weights).unwrap(), STAMP).len()
+    };
+    let linear = bytes(Kind::Linear);
+    assert!(linear < 1024, "{linear}");
+    let low_rank = bytes(Kind::LowRank { inner: 384, rank: 4 });
+    assert!((3500..4096).contains(&low_rank), "{low_rank}");
+}

@@ -195,3 +195,18 @@ fn bigger_heads_of_another_kind_share_the_budget() {
     assert_eq!(large.bytes - small.bytes, 4 * (big.parameters(HIDDEN) - Kind::Linear.parameters(HIDDEN)));
     assert!(resident.unpin(user(1)) && !resident.unpin(user(1)));
 }
+
+#[test]
+fn a_call_reads_the_heads_that_it_names_however_many_there_are() {
+    let shared = shared();
+    for users in [10, 1000] {
+        let map = Map::default();
+        (0..users).for_each(|n| put(&map, &shared, n, 1));
+        let mut resident = ResidentHeads::new(Arc::clone(&shared), map, usize::MAX);
+        // Two rows of each of four users.
+        let names: Vec<HeadName> = [3, 9, 0, 3, 7, 9, 7, 0].map(|n| HeadName::User(user(n))).to_vec();
+        let rows = rows(names.len());
+        resident.scores(&names, &Features::new(BODY, &rows).unwrap()).unwrap();
+        assert_eq!(resident.residents().len(), 4, "of {users}");
+    }
+}
