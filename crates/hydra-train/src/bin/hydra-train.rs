@@ -348,6 +348,6 @@ Examples:
 const ADAPTER_EXAMPLES: &str = "\
 Examples:
   hydra-train adapter rows.jsonl --out target/hydra/adapter-folder --loss two-classes --batch 32
-      train the fetched encoder on the rows, cross-entropy, as the HYDRA paper does
+      train the fetched encoder on the rows with the HYDRA paper's loss, cross-entropy of two classes
   hydra-train adapter rows.jsonl --out target/hydra/adapter-folder --user-heads 1e-3
       softmax over the candidates of each query, with a head for every user beside the body";

@@ -82,18 +82,24 @@ impl TrainOptions {
         }
     }
 
-    /// The recipe of the HYDRA paper for bodies and heads together.
+    /// The numbers of the HYDRA paper for bodies and heads together; not its heads.
     ///
     /// # Source
     /// Zhuang et al. 2024 (arXiv:2406.02888), section 3 and appendix: cross-entropy of two classes, rows of all users mixed,
-    /// AdamW at 2e-5 with weight decay 0.01, batches of 64 rows, 2 epochs. **Differs:** heads are added to a prior head, see
-    /// [`UserHeads::Linear`].
+    /// AdamW at 2e-5 with weight decay 0.01, batches of 64 rows, 2 epochs. **Differs:** in the paper a user's head is two linear
+    /// maps with tanh between them, and stands alone. Here it is one linear map that is added to the classifier, which everybody
+    /// shares: see [`UserHeads::Linear`]. What the paper leaves open is ours: the learning rate is constant, no gradient is
+    /// clipped, there is no dropout, and biases and layer normalisation do not decay.
     pub fn hydra_paper() -> Self {
-        let heads = UserHeads::Linear { learning_rate: 2e-5, weight_decay: 0.01 };
-        let mut options = Self::new(Loss::two_classes()).batch(64).epochs(2).schedule(Schedule::Constant, 0.0);
-        options.user_heads = heads;
-        options.clip = f64::INFINITY;
-        options
+        Self::new(Loss::two_classes())
+            .learning_rate(2e-5)
+            .weight_decay(0.01)
+            .user_heads(UserHeads::Linear { learning_rate: 2e-5, weight_decay: 0.01 })
+            .batch(64)
+            .epochs(2)
+            .schedule(Schedule::Constant, 0.0)
+            .clip(f64::INFINITY)
+            .dropout(0.0)
     }
 
     /// Where the model is trained. A GPU wants longer passes than the processor, see [`max_tokens`](Self::max_tokens).
@@ -199,6 +205,17 @@ impl TrainOptions {
                 return wrong("weight_decay of heads", weight_decay.to_string(), "a finite number from 0");
             }
         }
+        if let Loss::CrossEntropy { class_weights } = &self.loss {
+            let weights = class_weights.iter();
+            if !weights.clone().all(|weight| *weight >= 0.0 && weight.is_finite()) || !weights.copied().any(|w| w > 0.0)
+            {
+                return wrong(
+                    "class_weights",
+                    format!("{class_weights:?}"),
+                    "finite numbers from 0, one of them above 0",
+                );
+            }
+        }
         if !(0.0..1.0).contains(&self.warm_up) {
             return wrong("warm_up", self.warm_up.to_string(), "a share from 0 and below 1");
         }
@@ -258,5 +275,36 @@ impl TrainOptions {
         // MPNet's relative positions act in every layer; with the tables they stay.
         let in_table = name.starts_with("embeddings.") || name.starts_with(Names::RELATIVE_POSITIONS);
         !in_table && !(0..self.frozen_layers()).any(below)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_numbers_are_the_papers() {
+        let options = TrainOptions::hydra_paper().build().unwrap();
+        assert_eq!(options.loss, Loss::CrossEntropy { class_weights: vec![1.0, 1.0] });
+        assert_eq!((options.learning_rate, options.weight_decay), (2e-5, 0.01));
+        assert_eq!(options.user_heads, UserHeads::Linear { learning_rate: 2e-5, weight_decay: 0.01 });
+        assert_eq!((options.batch, options.epochs), (64, 2));
+        assert_eq!(options.frozen, Frozen::Nothing);
+        // Ours.
+        assert_eq!((options.schedule, options.warm_up, options.clip), (Schedule::Constant, 0.0, f64::INFINITY));
+        assert_eq!(options.dropout, 0.0);
+        assert_eq!([1, 7, 100].map(|step| options.learning_rate_at(step, 100)), [2e-5; 3]);
+    }
+
+    #[test]
+    fn classes_weigh_something() {
+        let build = |class_weights: &[f32]| {
+            TrainOptions::new(Loss::CrossEntropy { class_weights: class_weights.to_vec() }).build()
+        };
+        for refused in [&[1.0, f32::NAN][..], &[1.0, -1.0], &[0.0, 0.0], &[1.0, f32::INFINITY], &[]] {
+            let error = build(refused).unwrap_err().to_string();
+            assert!(error.starts_with("class_weights = ") && error.contains("above 0"), "{error}");
+        }
+        assert!(build(&[0.0, 2.5]).is_ok());
     }
 }
