@@ -1,8 +1,9 @@
 //! The binary, on a tiny model.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use hydra_testkit::fixture;
 use hydra_train::{Model, Task};
@@ -107,6 +108,42 @@ fn a_text_that_names_special_tokens_is_ordinary_text() {
     let split = fs::read_to_string(&file).unwrap().replace("BertPreTokenizer", "WhitespaceSplit");
     fs::write(&file, split).unwrap();
     assert_eq!(tokens("w7 </s> <s> <pad> w8", folder.path()), tokens("w7 w8", folder.path()));
+}
+
+/// A checkpoint is written at every tenth step, behind the line that says so.
+#[test]
+fn a_run_that_is_killed_and_started_again_ends_in_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, whole, out) = (folder.path().join("rows"), folder.path().join("whole"), folder.path().join("model"));
+    fs::write(&file, rows_of_users()).unwrap();
+    // 48 rows, four a step.
+    let more = ["--loss", "two-classes", "--user-heads", "1e-2", "--epochs", "20", "--evaluate-every", "20"];
+    let output = command("adapter", &file, &whole, &more).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    // The second kill comes before the first checkpoint of its process.
+    for (began_at, kill_at) in [(None, "30/240 "), (Some(20), "going on"), (Some(20), "110/240 ")] {
+        // Beside a terminal it would draw a bar, and say nothing of its steps.
+        let mut command = command("adapter", &file, &out, &more);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut began = None;
+        let reached = said.any(|line| {
+            began = line.strip_prefix("going on at step ").map(|step| step.parse::<u64>().unwrap()).or(began);
+            line.starts_with(kill_at)
+        });
+        child.kill().unwrap();
+        assert!(reached && child.wait().unwrap().code().is_none(), "it ended before {kill_at}");
+        // The checkpoint of the step that was announced may have been written, or not yet.
+        assert!(began == began_at || began == began_at.map(|step| step + 10), "{began:?}");
+        assert!(out.join("checkpoint.safetensors").is_file() && !out.join("model.safetensors").exists());
+    }
+    let output = command("adapter", &file, &out, &more).output().unwrap();
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("going on at step 1"), "{said} {failed}");
+    for name in ["model.safetensors", "config.json", "loss.csv", "loss.svg"] {
+        assert!(fs::read(out.join(name)).unwrap() == fs::read(whole.join(name)).unwrap(), "{name} differs");
+    }
 }
 
 #[test]

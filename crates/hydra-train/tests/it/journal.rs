@@ -16,7 +16,9 @@ use hydra_llm::{
     BoxFuture, Capabilities, Choice, LlmClient, LlmError, Prices, Request, Response, ScriptedClient, Usage, block_on,
 };
 use hydra_testkit::{acknowledge, kill_after};
-use hydra_train::{Journal, LabelPlan, LabelSet, Labels, Marking, RerankRow, rerank_labels};
+use hydra_train::{
+    AdaptRow, Journal, LabelPlan, LabelSet, Labels, Marking, RerankRow, TextRecipe, adapt_labels, rerank_labels,
+};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -110,13 +112,16 @@ impl Paid {
 
 impl LlmClient for Paid {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new("paid")
+        let mut capabilities = Capabilities::new("paid");
+        capabilities.max_n = 8;
+        capabilities
     }
 
     fn complete(&self, request: Request) -> BoxFuture<'_, Result<Response, LlmError>> {
         Box::pin(async move {
             let mut question = DefaultHasher::new();
             request.user.map(|tag| tag.user.get()).hash(&mut question);
+            request.n.hash(&mut question);
             request.messages.iter().for_each(|message| message.text.hash(&mut question));
             let question = question.finish();
             let mut bill = OpenOptions::new().append(true).create(true).open(&self.bill).unwrap();
@@ -125,21 +130,26 @@ impl LlmClient for Paid {
             if let Some(calls) = &self.acknowledged {
                 acknowledge(calls.fetch_add(1, Ordering::Relaxed));
             }
-            let answer = if question.is_multiple_of(3) { "drama" } else { "comedy" };
-            Ok(Response::new(vec![Choice::new(answer)], Usage::reported(10, 1)))
+            let answer = |draw: u32| if (question >> draw).is_multiple_of(3) { "drama" } else { "comedy" };
+            let choices = (0..request.n).map(|draw| Choice::new(answer(draw))).collect();
+            Ok(Response::new(choices, Usage::reported(10, request.n.into())))
         })
     }
 }
 
-/// Labels two users, with so many calls under way at once.
-fn label_all(client: &dyn LlmClient, at_once: NonZeroUsize) -> Vec<RerankRow> {
+/// Labels two users for reranker and adapter, with so many calls under way at once.
+fn label_all(client: &dyn LlmClient, at_once: NonZeroUsize) -> (Vec<RerankRow>, Vec<AdaptRow>) {
     let labels = LabelSet::new(["comedy", "drama"]).unwrap();
     let outputs = ["drama", "comedy", "comedy", "drama", "comedy", "drama", "drama", "comedy"];
     let views = [view(1, &outputs), view(2, &outputs[1..])];
-    let plan = LabelPlan { at_once, ..plan() };
-    let made = block_on(rerank_labels(client, &views, &mut newest, &plan, Marking::Classes(&labels))).unwrap();
-    assert!(made.report.failures.is_empty(), "{:?}", made.report.failures);
-    made.rows
+    let (plan, marking) = (LabelPlan { at_once, ..plan() }, Marking::Classes(&labels));
+    let records = block_on(rerank_labels(client, &views, &mut newest, &plan, marking)).unwrap();
+    assert!(records.report.failures.is_empty(), "{:?}", records.report.failures);
+    assert_eq!(plan.candidates, 8);
+    let recipe = TextRecipe::RelativeMetric;
+    let candidates = block_on(adapt_labels(client, &views, &mut newest, &plan, marking, recipe)).unwrap();
+    assert!(candidates.report.failures.is_empty(), "{:?}", candidates.report.failures);
+    (records.rows, candidates.rows)
 }
 
 /// Not a test by itself: the process that `a_killed_run_…` starts and kills.
@@ -169,7 +179,9 @@ fn a_killed_run_pays_at_most_what_was_under_way_again_and_its_labels_are_the_sam
         let uninterrupted = tempfile::tempdir().unwrap();
         let expected = label_all(&Paid::at(uninterrupted.path()), NonZeroUsize::new(at_once).unwrap());
         let distinct: BTreeSet<String> = Paid::lines(uninterrupted.path()).into_iter().collect();
-        assert_eq!((expected.len(), distinct.len()), (49, 49));
+        // One call a record that may help; one for the eight candidates of each of 13 queries.
+        assert_eq!((expected.0.len(), distinct.len()), (49, 49 + 13));
+        assert!(expected.1.iter().any(|row| (2..8).contains(&row.count)), "draws of one call differ");
 
         let place = tempfile::tempdir().unwrap();
         let folder = place.path();

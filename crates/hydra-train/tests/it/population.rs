@@ -151,12 +151,25 @@ fn the_adapter_finds_who_would_choose_what() {
     let pair = |row: &AdaptRow| template.pair("", &[], &row.candidate);
     let pairs: Vec<_> = train.rows.iter().map(pair).collect();
     let shared = pooled_prior(of, &pairs, &train.rows.iter().map(|row| row.label).collect::<Vec<_>>());
-    let fit = |user: &TestUser| {
-        let rows = of_user(&test.rows, user.fit.user(), |row| row.user);
-        let mut cache = FeatureCache::new();
-        fit_adapter(&user.fit, &rows, (&mut Planted, &template), &shared, &mut cache, &HeadPlan::default()).unwrap()
+    let fit = |shared: &Shared, rows: &dyn Fn(UserId) -> Vec<AdaptRow>| -> Vec<PackedHead> {
+        let fit = |user: &TestUser| {
+            let rows = rows(user.fit.user());
+            let mut cache = FeatureCache::new();
+            fit_adapter(&user.fit, &rows, (&mut Planted, &template), shared, &mut cache, &HeadPlan::default()).unwrap()
+        };
+        split.test.iter().map(fit).collect()
     };
-    let (own, swapped) = banks(&shared, &split.test.iter().map(fit).collect::<Vec<_>>());
+    let rows_of = |user| of_user(&test.rows, user, |row| row.user);
+    let (own, swapped) = banks(&shared, &fit(&shared, &rows_of));
+    // On a prior head that knows nothing, as for the reranker.
+    let zeros = Arc::new(Shared::new(of, Weights::linear(&[0.0; HIDDEN], 0.0).unwrap()).unwrap());
+    let noise = fit(&zeros, &|user| {
+        let mut rows = rows_of(user);
+        let labels = permuted(rows.iter().map(|row| row.label), &user.to_string());
+        rows.iter_mut().zip(labels).for_each(|(row, label)| row.label = label);
+        rows
+    });
+    let (permuted, _) = banks(&zeros, &noise);
 
     let draws = |user: &TestUser, target: &Target| -> Vec<String> {
         let found = shuffled(user.eval.history(), target.query(), plan.shown);
@@ -174,14 +187,18 @@ fn the_adapter_finds_who_would_choose_what() {
         })
     };
     let (prior, personal) = (picked(&own, &|_| HeadName::Prior), picked(&own, &HeadName::User));
-    let swapped = picked(&swapped, &HeadName::User);
+    let (swapped, permuted) = (picked(&swapped, &HeadName::User), picked(&permuted, &HeadName::User));
+    let chance = picked(&HeadBank::new(Arc::clone(&zeros)), &|_| HeadName::Prior);
     let votes = accuracy(&split.test, |user, target| {
         let candidates = draws(user, target);
         let count = |text: &String| candidates.iter().filter(|other| *other == text).count();
         candidates.iter().rev().max_by_key(|text| count(text)).unwrap() == target.gold()
     });
-    let figures = format!("personal {personal:.3}, prior {prior:.3}, swapped {swapped:.3}, votes {votes:.3}");
+    let figures = format!(
+        "personal {personal:.3}, prior {prior:.3}, swapped {swapped:.3}, votes {votes:.3}, permuted {permuted:.3}, chance {chance:.3}"
+    );
     // Planted: every user has a favourite that is right four times of five, and it is nearly always among the eight.
     assert!(personal > 0.65, "{figures}");
     assert!(prior < personal - 0.15 && votes < personal - 0.15 && swapped < personal - 0.15, "{figures}");
+    assert!((permuted - chance).abs() < 0.08, "{figures}");
 }

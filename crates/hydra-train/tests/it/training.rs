@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hydra_testkit::{Tolerance, fixture};
 use hydra_train::{
-    CheckpointError, Example, Examples, Frozen, Loss, Model, Sequence, TrainError, TrainOptions, Trainer,
+    CheckpointError, Example, Examples, Frozen, Loss, Model, Sequence, Tokens, TrainError, TrainOptions, Trainer,
 };
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -14,6 +14,10 @@ use crate::golden::Arrays;
 
 /// Rows of random tokens whose label, of three classes, is told by their second token.
 fn rows(n: usize, seed: u64) -> Examples {
+    Examples::new(row_list(n, seed))
+}
+
+fn row_list(n: usize, seed: u64) -> Vec<Example> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let row = |row: usize| {
         let class = rng.random_range(0..3_u8);
@@ -27,7 +31,7 @@ fn rows(n: usize, seed: u64) -> Examples {
             user: None,
         }
     };
-    Examples::new((0..n).map(row).collect())
+    (0..n).map(row).collect()
 }
 
 fn options() -> TrainOptions {
@@ -121,6 +125,30 @@ fn a_run_that_is_interrupted_and_resumed_gives_the_same_bytes() {
         assert_eq!(second.curve(), whole.curve());
         assert_eq!(weights(&second.into_model()), weights(&whole.into_model()));
     }
+}
+
+/// The loss that a step reports of held-out rows is the one of the model as it is served.
+#[test]
+fn held_out_rows_are_judged_without_dropout() {
+    let held_out = row_list(30, 2);
+    let with = |dropout| {
+        let trainer = trainer(options().dropout(dropout).early_stopping(1, 99));
+        trainer.with_held_out(Examples::new(held_out.clone())).unwrap()
+    };
+    let mut trainer = with(0.5);
+    let losses = run(&mut trainer, 4);
+    assert_ne!(losses, run(&mut with(0.0), 4), "dropout is on in training");
+    let reported = trainer.curve().points().iter().filter_map(|point| point.held_out).fold(f64::INFINITY, f64::min);
+
+    let model = trainer.into_model();
+    let loss = |row: &Example| {
+        let logits = model.logits(&Tokens::pad(&[&row.sequence], model.config()).unwrap()).unwrap();
+        let logits: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
+        let class = (0..3_u8).position(|class| f32::from(class) == row.label).unwrap();
+        logits.iter().map(|logit| logit.exp()).sum::<f64>().ln() - logits[class]
+    };
+    let by_hand = held_out.iter().map(loss).sum::<f64>() / held_out.len() as f64;
+    Tolerance::absolute(1e-5).assert_close(&[reported], &[by_hand]);
 }
 
 #[test]
