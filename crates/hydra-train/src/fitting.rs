@@ -8,7 +8,7 @@ mod cache;
 use hydra_heads::{
     ClassWeights, Features, FeaturesError, Fit, FitError, FitRows, Fitted, Precision, RowsError, Shared, Stamp, pack,
 };
-use hydra_types::{Body, CandidateTemplate, Record, RecordId, RecordTemplate, UserId};
+use hydra_types::{Body, CandidateTemplate, PairFeaturesError, Record, RecordId, RecordTemplate, UserId};
 
 pub use cache::FeatureCache;
 
@@ -190,6 +190,9 @@ pub enum FittingError {
     /// The body cannot encode the pairs.
     #[error("the body cannot encode the pairs")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What the body made is not one row for each pair.
+    #[error("the body made no features of the pairs that it was given")]
+    Shape(#[from] PairFeaturesError),
     /// What the body made are no features.
     #[error("the body made no usable features")]
     Features(#[from] FeaturesError),

@@ -60,6 +60,10 @@ pub trait Body {
         for places in places.into_values() {
             let own: Vec<_> = places.iter().map(|&place| pairs[place].clone()).collect();
             let made = self.pair_features(&own)?;
+            if made.check(own.len(), self.hidden()).is_err() {
+                // No row of it can be told whose it is. The caller's own check sees that nothing was made.
+                return Ok(PairFeatures::default());
+            }
             for (row, &place) in places.iter().enumerate() {
                 all.features.index_axis_mut(Axis(0), place).assign(&made.features.row(row));
                 all.cut[place] = made.cut[row];
@@ -105,6 +109,39 @@ pub struct PairFeatures {
     pub cut: Vec<usize>,
     /// How many tokens were read in all.
     pub tokens: usize,
+}
+
+/// What a body made is not what [`Body::pair_features`] promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error(
+    "the body made {rows} rows of {columns} numbers and {counts} counts of cut tokens for {pairs} pairs: make one row of {hidden} numbers and one count for each pair"
+)]
+pub struct PairFeaturesError {
+    /// How many pairs it was given.
+    pub pairs: usize,
+    /// How many numbers the features of a pair have.
+    pub hidden: usize,
+    /// Rows of `features`.
+    pub rows: usize,
+    /// Columns of `features`.
+    pub columns: usize,
+    /// Numbers in `cut`.
+    pub counts: usize,
+}
+
+impl PairFeatures {
+    /// Whether there is one row and one count for each pair: asked by whoever pairs them up again with users.
+    ///
+    /// # Errors
+    /// [`PairFeaturesError`] if there are more or fewer, or rows are not `hidden` wide.
+    pub fn check(&self, pairs: usize, hidden: usize) -> Result<(), PairFeaturesError> {
+        let ((rows, columns), counts) = (self.features.dim(), self.cut.len());
+        if (rows, counts) == (pairs, pairs) && (columns == hidden || pairs == 0) {
+            return Ok(());
+        }
+        Err(PairFeaturesError { pairs, hidden, rows, columns, counts })
+    }
 }
 
 #[cfg(test)]
@@ -154,5 +191,41 @@ mod tests {
         assert_eq!(made.features.column(0).to_vec(), [0.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!(made.features.column(1).to_vec(), [3.0, 2.0, 3.0, 3.0, 2.0]);
         assert_eq!((made.cut, made.tokens), (vec![0, 1, 2, 3, 4], 5));
+        assert_eq!(body.pair_features_of(&[], &[]).unwrap().check(0, 2), Ok(()));
+    }
+
+    /// Forgets the last pair of every call.
+    struct Short;
+
+    impl Body for Short {
+        type Error = Infallible;
+
+        fn fingerprint(&self) -> Fingerprint {
+            Fingerprint::new([1; 32])
+        }
+
+        fn hidden(&self) -> usize {
+            2
+        }
+
+        fn rows_interact(&self) -> bool {
+            true
+        }
+
+        fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Infallible> {
+            let rows = pairs.len() - 1;
+            Ok(PairFeatures { features: Array2::zeros((rows, 2)), cut: vec![0; rows], tokens: 0 })
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_row_a_pair_is_seen() {
+        let pairs = vec![(String::new(), String::new()); 3];
+        let error = Short.pair_features(&pairs).unwrap().check(3, 2).unwrap_err();
+        assert_eq!((error.pairs, error.hidden, error.rows, error.columns, error.counts), (3, 2, 2, 2, 2));
+        let made = Short.pair_features_of(&[7, 3, 7].map(UserId::new), &pairs).unwrap();
+        assert!(made.check(3, 2).is_err(), "{made:?}");
+        let narrow = PairFeatures { features: Array2::zeros((3, 1)), cut: vec![0; 3], tokens: 0 };
+        assert!(narrow.check(3, 2).is_err() && narrow.check(3, 1).is_ok());
     }
 }

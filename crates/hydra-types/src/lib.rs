@@ -39,7 +39,7 @@ mod serde_impls;
 mod template;
 mod time;
 
-pub use body::{Body, PairFeatures};
+pub use body::{Body, PairFeatures, PairFeaturesError};
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use id::{Generation, ParseUserIdError, RecordId, UserId};
 pub use ndarray;

@@ -61,6 +61,7 @@ impl FeatureCache {
         if !places.is_empty() {
             let new: Vec<_> = places.iter().map(|&place| pairs[place].clone()).collect();
             let made = body.pair_features(&new).map_err(|error| FittingError::Body(Box::new(error)))?;
+            made.check(new.len(), body.hidden())?;
             for (row, &place) in made.features.rows().into_iter().zip(&places) {
                 self.features.insert(keys[place], row.to_vec());
             }

@@ -135,3 +135,35 @@ fn features_of_one_body_are_never_taken_for_anothers() {
     fit_reranker(&view, &rows, (&mut Planted, &template), &shared(&template), &mut cache, &plan).unwrap();
     assert_eq!(fit(&mut cache), alone);
 }
+
+/// Forgets the last pair.
+struct Short;
+
+impl Body for Short {
+    type Error = std::convert::Infallible;
+
+    fn fingerprint(&self) -> Fingerprint {
+        BODY
+    }
+
+    fn hidden(&self) -> usize {
+        HIDDEN
+    }
+
+    fn rows_interact(&self) -> bool {
+        false
+    }
+
+    fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Self::Error> {
+        Planted.pair_features(&pairs[1..])
+    }
+}
+
+#[test]
+fn a_body_that_forgets_a_pair_is_an_error_and_no_panic() {
+    let template = RecordTemplate::with_output();
+    let (view, rows) = (view(1, &["a", "b", "c"]), [row(1, 1, 0, true), row(1, 2, 0, false)]);
+    let (shared, mut cache, plan) = (shared(&template), FeatureCache::new(), HeadPlan::default());
+    let error = fit_reranker(&view, &rows, (&mut Short, &template), &shared, &mut cache, &plan).unwrap_err();
+    assert!(matches!(error, FittingError::Shape(_)), "{error}");
+}
