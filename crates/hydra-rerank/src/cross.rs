@@ -47,11 +47,14 @@ impl<B: Body> CrossReranker<B> {
 impl<B: Body> Reranker for CrossReranker<B> {
     fn rerank(&mut self, requests: &[RerankRequest<'_>]) -> Result<Vec<Ranking>, RerankError> {
         let made = Pairs::of(requests, &self.template)?.features(&mut self.body)?;
-        let relevance = |logits: hydra_types::ndarray::ArrayView1<'_, f32>| match logits.as_slice() {
-            Some([irrelevant, relevant]) => relevant - irrelevant,
-            _ => logits[0],
+        let logits = &made.features;
+        let scores: Vec<f32> = match logits.ncols() {
+            1 => logits.column(0).to_vec(),
+            2 => logits.rows().into_iter().map(|row| row[1] - row[0]).collect(),
+            // No pairs, and no columns either.
+            _ if logits.nrows() == 0 => Vec::new(),
+            classes => return Err(RerankError::Classes { classes }),
         };
-        let scores: Vec<f32> = made.features.rows().into_iter().map(relevance).collect();
         rankings(requests, &scores, &made.cut)
     }
 }

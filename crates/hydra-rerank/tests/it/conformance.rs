@@ -6,6 +6,7 @@ use hydra_rerank::{
 };
 use hydra_types::{RecordId, RecordTemplate};
 
+use crate::cross::Logits;
 use crate::toy::{Letters, Load, Packed, bank, shared};
 
 /// Holds a reranker to the contract. `tolerance`: how far scores may lie apart when other pairs share the batch.
@@ -109,7 +110,7 @@ fn a_body_whose_rows_interact_conforms() {
 #[test]
 fn the_cross_encoder_conforms() {
     conforms(
-        &mut CrossReranker::around(crate::cross::Logits { classes: 2 }, RecordTemplate::input_only()).unwrap(),
+        &mut CrossReranker::around(Logits { classes: 2, ..Logits::default() }, RecordTemplate::input_only()).unwrap(),
         0.0,
     );
 }
