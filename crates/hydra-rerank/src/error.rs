@@ -1,7 +1,7 @@
 //! Why records cannot be ordered.
 
 use hydra_heads::{FeaturesError, ResidentError};
-use hydra_types::{Fingerprint, RecordId};
+use hydra_types::{Fingerprint, PairFeaturesError, RecordId};
 
 /// Why a reranker cannot be made, or records cannot be ordered. Shows no text of any query or record.
 ///
@@ -20,6 +20,9 @@ pub enum RerankError {
     /// The body cannot encode the pairs.
     #[error("the body cannot encode the pairs")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What the body made is not one row for each pair.
+    #[error("the body made no features of the pairs that it was given")]
+    Shape(#[from] PairFeaturesError),
     /// What the body made are no features.
     #[error("the body made no usable features")]
     Features(#[from] FeaturesError),

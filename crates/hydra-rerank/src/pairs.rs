@@ -25,8 +25,20 @@ impl Pairs {
 
     /// What the body makes of them; users never share a batch in which rows interact.
     pub(crate) fn features<B: Body>(&self, body: &mut B) -> Result<PairFeatures, RerankError> {
-        body.pair_features_of(&self.owners, &self.texts).map_err(|error| RerankError::Body(Box::new(error)))
+        let made = body.pair_features_of(&self.owners, &self.texts);
+        checked(made, self.texts.len(), body.hidden())
     }
+}
+
+/// Features, if there is one row for each pair.
+pub(crate) fn checked<E: std::error::Error + Send + Sync + 'static>(
+    made: Result<PairFeatures, E>,
+    pairs: usize,
+    hidden: usize,
+) -> Result<PairFeatures, RerankError> {
+    let made = made.map_err(|error| RerankError::Body(Box::new(error)))?;
+    made.check(pairs, hidden)?;
+    Ok(made)
 }
 
 /// The rankings of all requests from the scores of all pairs.

@@ -5,7 +5,7 @@ use hydra_types::ndarray::Array2;
 use hydra_types::{Body, Fingerprint, RecordId, RecordTemplate};
 
 use crate::explain::{self, Explanation};
-use crate::pairs::{Pairs, rankings};
+use crate::pairs::{Pairs, checked, rankings};
 use crate::{Ranking, RerankError, RerankRequest, Reranker};
 
 /// Orders records by how likely they help *this* user: the body reads query and record as a pair, the user's head reads
@@ -56,9 +56,9 @@ impl<B: Body, H: Heads> PersonalReranker<B, H> {
     /// - returns: `[pairs, hidden]`
     ///
     /// # Errors
-    /// [`RerankError::Body`].
+    /// [`RerankError::Body`], [`RerankError::Shape`].
     pub fn features(&mut self, pairs: &[(String, String)]) -> Result<Array2<f32>, RerankError> {
-        Ok(self.body.pair_features(pairs).map_err(|error| RerankError::Body(Box::new(error)))?.features)
+        Ok(checked(self.body.pair_features(pairs), pairs.len(), self.body.hidden())?.features)
     }
 
     /// The heads, to add, replace or remove one.
@@ -77,7 +77,7 @@ impl<B: Body, H: Heads> PersonalReranker<B, H> {
         let retrieved = request.records.iter().find(|retrieved| retrieved.record.id() == record);
         let retrieved = retrieved.ok_or(RerankError::NoSuchRecord { record })?;
         let pair = [self.template.pair(request.query, retrieved.record)];
-        let made = self.body.pair_features(&pair).map_err(|error| RerankError::Body(Box::new(error)))?;
+        let made = checked(self.body.pair_features(&pair), 1, self.body.hidden())?;
         explain::explain(self.features, &mut self.heads, request.head.name(request.scope), &made.features.row(0))
     }
 }

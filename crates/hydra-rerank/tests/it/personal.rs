@@ -37,6 +37,20 @@ fn what_did_not_fit_is_reported() {
 }
 
 #[test]
+fn a_body_that_forgets_a_pair_is_an_error_and_no_panic() {
+    for (short_by, interact) in [((1, 0), false), ((0, 1), false), ((1, 1), false), ((1, 1), true)] {
+        let body = Letters { short_by, interact, ..Letters::default() };
+        let mut reranker = PersonalReranker::new(body, bank(), RecordTemplate::with_output()).unwrap();
+        Load::new().ask(3, |requests| {
+            let error = reranker.rerank(requests).unwrap_err();
+            assert!(matches!(error, RerankError::Shape(_)), "{short_by:?} {error}");
+            let error = reranker.explain(&requests[0], requests[0].records[0].record.id()).unwrap_err();
+            assert!(matches!(error, RerankError::Shape(_)), "{short_by:?} {error}");
+        });
+    }
+}
+
+#[test]
 fn the_scope_alone_decides_whose_head_it_is() {
     Load::new().ask(100, |requests| {
         let mut reranker = personal();

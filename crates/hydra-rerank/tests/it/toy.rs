@@ -20,6 +20,8 @@ pub(crate) struct Letters {
     pub(crate) interact: bool,
     /// How many pairs each call had.
     pub(crate) calls: Vec<usize>,
+    /// How many rows and how many counts are left out at the end of each call.
+    pub(crate) short_by: (usize, usize),
 }
 
 impl Body for Letters {
@@ -39,8 +41,9 @@ impl Body for Letters {
 
     fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Infallible> {
         self.calls.push(pairs.len());
-        let features = Array2::from_shape_fn((pairs.len(), HIDDEN), |(row, at)| letters(&pairs[row])[at]);
-        let cut = pairs.iter().map(|(_, second)| second.len().saturating_sub(8)).collect();
+        let (rows, counts) = (pairs.len() - self.short_by.0, pairs.len() - self.short_by.1);
+        let features = Array2::from_shape_fn((rows, HIDDEN), |(row, at)| letters(&pairs[row])[at]);
+        let cut = pairs[..counts].iter().map(|(_, second)| second.len().saturating_sub(8)).collect();
         Ok(PairFeatures { features, cut, tokens: pairs.iter().map(|pair| pair.0.len() + pair.1.len()).sum() })
     }
 }
