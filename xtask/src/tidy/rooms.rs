@@ -52,6 +52,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const IN_TESTS: &[(&str, &str)] = &[
     // The bench of heads reads them from where an application keeps them.
     ("hydra-heads", "hydra-store"),
+    // The suite of rerankers runs on every family's exported classifier.
+    ("hydra-rerank", "hydra-export"),
     // Client and server prove each other.
     ("hydra-lm", "hydra-openai"),
 ];

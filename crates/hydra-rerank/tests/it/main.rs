@@ -3,6 +3,7 @@
 
 mod conformance;
 mod cross;
+mod exported;
 mod fusion;
 mod personal;
 mod planted;
