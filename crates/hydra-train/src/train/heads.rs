@@ -135,3 +135,32 @@ impl BoundHeads {
         self.users.iter().copied().zip(numbers.chunks(columns).map(<[f32]>::to_vec)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Loss;
+    use crate::model::Sequence;
+
+    #[test]
+    fn a_step_binds_the_heads_of_its_users_however_many_there_are() {
+        let bound = |users: u32| {
+            let row = |row: u32| Example {
+                sequence: Sequence { ids: vec![2, 3], types: vec![0; 2] },
+                label: 0.0,
+                group: row.into(),
+                user: Some(UserId::new((row % users).into())),
+            };
+            let examples = Examples::new((0..2 * users).map(row).collect());
+            let heads = Heads::zeros(UserHeads::Linear { learning_rate: 1.0, weight_decay: 0.0 }, &examples, 8);
+            // Two rows of each of four users.
+            let units = examples.units(&Loss::two_classes());
+            let step: Vec<_> =
+                [0, 3, 5, 7].into_iter().flat_map(|at| [units[at], units[at + users as usize]]).collect();
+            let bound = heads.bind(&Batch::of(&examples, &step), &Device::flex().autodiff(), true).unwrap();
+            (heads.by_user.len(), bound.leaf.dims())
+        };
+        // Theirs, and one of zeros.
+        assert_eq!((bound(10), bound(1000)), ((10, [5, 9]), (1000, [5, 9])));
+    }
+}
