@@ -1,7 +1,7 @@
 //! Why no candidate can be picked.
 
 use hydra_heads::{FeaturesError, ResidentError};
-use hydra_types::Fingerprint;
+use hydra_types::{Fingerprint, PairFeaturesError};
 
 /// Why an adapter cannot be made, or no candidate can be picked. Shows no text of any query, record or candidate.
 ///
@@ -18,6 +18,9 @@ pub enum AdaptError {
     /// The body cannot encode the pairs.
     #[error("the body cannot encode the pairs")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What the body made is not one row for each pair.
+    #[error("the body made no features of the pairs that it was given")]
+    Shape(#[from] PairFeaturesError),
     /// What the body made are no features.
     #[error("the body made no usable features")]
     Features(#[from] FeaturesError),

@@ -56,9 +56,11 @@ impl<B: Body, H: Heads> PersonalAdapter<B, H> {
     /// - returns: `[pairs, hidden]`
     ///
     /// # Errors
-    /// [`AdaptError::Body`].
+    /// [`AdaptError::Body`], [`AdaptError::Shape`].
     pub fn features(&mut self, pairs: &[(String, String)]) -> Result<Array2<f32>, AdaptError> {
-        Ok(self.body.pair_features(pairs).map_err(|error| AdaptError::Body(Box::new(error)))?.features)
+        let made = self.body.pair_features(pairs).map_err(|error| AdaptError::Body(Box::new(error)))?;
+        made.check(pairs.len(), self.body.hidden())?;
+        Ok(made.features)
     }
 
     /// The heads, to add, replace or remove one.
@@ -79,6 +81,7 @@ impl<B: Body, H: Heads> Adapter for PersonalAdapter<B, H> {
             }
         }
         let made = self.body.pair_features_of(&owners, &pairs).map_err(|error| AdaptError::Body(Box::new(error)))?;
+        made.check(pairs.len(), self.body.hidden())?;
         let mut scores = vec![0.0; names.len()];
         let features = Features::new(self.features, &made.features)?;
         self.heads.log_odds_into(&names, &features, &mut self.scratch, &mut scores)?;

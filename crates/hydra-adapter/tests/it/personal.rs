@@ -58,6 +58,18 @@ fn where_rows_interact_every_user_has_a_call_of_their_own() {
 }
 
 #[test]
+fn a_body_that_forgets_a_pair_is_an_error_and_no_panic() {
+    for (short_by, interact) in [((1, 0), false), ((0, 1), false), ((1, 1), false), ((1, 1), true)] {
+        let (body, template) = (Letters { short_by, interact, ..Letters::default() }, CandidateTemplate::query_only());
+        let mut adapter = PersonalAdapter::new(body, bank(&template), template).unwrap();
+        ask(|requests| {
+            let error = adapter.adapt(requests).unwrap_err();
+            assert!(matches!(error, AdaptError::Shape(_)), "{short_by:?} {error}");
+        });
+    }
+}
+
+#[test]
 fn nobody_gets_the_prior_head_in_silence_or_a_head_of_another_template() {
     ask(|requests| {
         let mut adapter = personal(CandidateTemplate::query_only());

@@ -17,6 +17,8 @@ pub(crate) struct Letters {
     pub(crate) interact: bool,
     /// The pairs of each call.
     pub(crate) calls: Vec<Vec<(String, String)>>,
+    /// How many rows and how many counts are left out at the end of each call.
+    pub(crate) short_by: (usize, usize),
 }
 
 impl Body for Letters {
@@ -36,8 +38,9 @@ impl Body for Letters {
 
     fn pair_features(&mut self, pairs: &[(String, String)]) -> Result<PairFeatures, Infallible> {
         self.calls.push(pairs.to_vec());
-        let features = Array2::from_shape_fn((pairs.len(), HIDDEN), |(row, at)| letters(&pairs[row])[at]);
-        Ok(PairFeatures { features, cut: pairs.iter().map(|pair| pair.1.len() / 4).collect(), tokens: 0 })
+        let (rows, counts) = (pairs.len() - self.short_by.0, pairs.len() - self.short_by.1);
+        let features = Array2::from_shape_fn((rows, HIDDEN), |(row, at)| letters(&pairs[row])[at]);
+        Ok(PairFeatures { features, cut: pairs[..counts].iter().map(|pair| pair.1.len() / 4).collect(), tokens: 0 })
     }
 }
 
