@@ -1,7 +1,7 @@
 //! HYDRA against every simpler way, on users that nothing was learned from but their own past.
 //!
-//! [`run`] makes labels, fits heads and asks every test query by every method; one [`Table`] comes out. All that a method
-//! may know of a test user is the user's [`FitView`]; targets are read by the metrics alone.
+//! [`run`] makes labels, fits heads and asks every test query by every method; one [`Table`](hydra_eval::Table) comes
+//! out. All that a method may know of a test user is the user's [`FitView`]; targets are read by the metrics alone.
 
 mod ask;
 mod body_rows;
