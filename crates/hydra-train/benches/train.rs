@@ -1,4 +1,5 @@
-//! How fast a body is trained, and how far that is from what its matrix products alone would take.
+//! How fast a body is trained, and how far that is from what its matrix products alone would take; and what labels of one new
+//! user cost beside the language model.
 //!
 //! `--json` prints one object; `--model FOLDER` takes another encoder than the one that `cargo xtask setup` fetched.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench answers on standard output")]
@@ -6,7 +7,12 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use hydra_train::{Config, Example, Examples, Loss, Model, Sequence, TrainOptions, Trainer};
+use hydra_llm::{FenceKey, ScriptedClient, Template, TemplateParts, block_on};
+use hydra_train::{
+    Config, Example, Examples, FitView, History, LabelPlan, LabelSet, Loss, Marking, Model, PseudoQuery, Sequence,
+    TrainOptions, Trainer, rerank_labels,
+};
+use hydra_types::{Generation, Record, RecordId, Scope, Time, UserId};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -27,10 +33,13 @@ fn main() {
     }
     let (step, products) = (median(steps), median(products));
     let (tokens_per_s, share) = ((BATCH * SEQ) as f64 / step, products / step);
+    let (calls, labels) = labels();
     if arguments.iter().any(|argument| argument == "--json") {
         let object = serde_json::json!({
             "train_tokens_per_s": tokens_per_s,
             "train_share_of_matmul_limit": share,
+            "fit_labels_calls": calls,
+            "fit_labels_beside_model_ms": labels,
         });
         println!("{object}");
     } else {
@@ -39,7 +48,38 @@ fn main() {
         println!("a step                       {step:>8.2} s");
         println!("its matrix products alone    {products:>8.2} s");
         println!("share of the limit           {share:>8.2}");
+        println!("labels of one new user       {labels:>8.2} ms beside the model's time for {calls} calls");
     }
+}
+
+/// Labels of one new user by the paper's plan, from a model that answers at once: how many calls, and milliseconds that are
+/// not the model's.
+fn labels() -> (usize, f64) {
+    let record = |id: u8| {
+        let tag = if id.is_multiple_of(3) { "crime" } else { "drama" };
+        Record::new(RecordId::new(id.into()), Time::from_unix_millis(id.into()), format!("a film about {id}"), tag)
+    };
+    let history = History::new(Scope::acting_for(UserId::new(1)), Generation::FIRST, (1..=30).map(record).collect());
+    let views = [FitView::of_all(history.unwrap())];
+    let template = Template::new(TemplateParts {
+        system: "Answer with one tag.".into(),
+        user: "{{history}}\n{{query}}".into(),
+        input_name: "film".into(),
+        output_name: "tag".into(),
+    });
+    let plan = LabelPlan::paper(template.unwrap(), FenceKey::new([7; 32]));
+    let tags = LabelSet::new(["crime", "drama"]).unwrap();
+    let mut newest =
+        |query: &PseudoQuery<'_>, most: usize| Ok(query.earlier().iter().rev().take(most).map(Record::id).collect());
+    let (mut calls, mut took) = (0, Vec::new());
+    for _ in 0..ROUNDS {
+        let model = ScriptedClient::answering(["crime"; 100]);
+        took.push(seconds(|| {
+            let labels = rerank_labels(&model, &views, &mut newest, &plan, Marking::Classes(&tags));
+            calls = block_on(labels).unwrap().rows.len();
+        }));
+    }
+    (calls, 1e3 * median(took))
 }
 
 /// Rows of random tokens, all of one length.
