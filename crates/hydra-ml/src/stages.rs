@@ -125,8 +125,8 @@ impl Ask {
     }
 }
 
-/// What `work` makes of each request, one for each, in one call; where that fails, in a call for each, so that nobody's query, record or
-/// head fails anybody else's.
+/// What `work` makes of each request, one for each, in one call; where that fails, in a call for each, so that nobody's
+/// query, record or head fails anybody else's.
 fn together_or_alone<R, T>(
     requests: &[R],
     work: &mut impl FnMut(&[R]) -> Result<Vec<T>, PersonalizeError>,
